@@ -1,0 +1,1 @@
+"""Runnable Beam jobs, one a file: each module has a main."""

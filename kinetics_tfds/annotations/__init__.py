@@ -1,0 +1,1 @@
+"""Official annotation rows, class lists and versions."""

@@ -1,0 +1,1 @@
+"""The `kinetics` command: a thin face over the functions of the package."""

@@ -1,0 +1,26 @@
+"""Where the media of a clip lies."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+
+class Span(enum.StrEnum):
+    """What a media file covers, as far as its name tells."""
+
+    TRIMMED = "trimmed"  # just the clip: the name carries its start and end
+    UNKNOWN = "unknown"  # named by the video's id alone: trimmed or whole, told by its duration when it is opened
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MediaFile:
+    """One file that holds a clip.
+
+    Attributes:
+        path: the path relative to the root that was listed, with forward slashes on every system.
+        span: whether the name says that the file is cut to the clip.
+    """
+
+    path: str
+    span: Span

@@ -1,0 +1,1 @@
+"""From a media file to JPEG frames and audio, inside worker processes with limits."""

@@ -1,0 +1,61 @@
+"""The errors this project raises on purpose.
+
+Each one carries two sentences: what was wrong (naming the file, row or setting) and what to do next. A command
+prints both and exits with code 1; nothing that was already written is removed on the way out.
+"""
+
+from __future__ import annotations
+
+
+class KineticsError(Exception):
+    """Something a user can put right.
+
+    Attributes:
+        problem: what was wrong, naming the file, row or value.
+        next_step: what the user can do about it.
+    """
+
+    def __init__(self, problem: str, next_step: str) -> None:
+        # Both go to `args`, so that the error survives pickling between processes.
+        super().__init__(problem, next_step)
+        self.problem = problem
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.problem}\n  Next: {self.next_step}"
+
+
+class AnnotationError(KineticsError):
+    """An annotation file or row cannot be used."""
+
+
+class ConfigError(KineticsError):
+    """A setting is unknown, malformed or contradicts another."""
+
+
+class ClipsError(KineticsError):
+    """The folder of clips cannot be read, or holds nothing that matches."""
+
+
+class PlanMismatchError(KineticsError):
+    """Staged or prepared data was made from another plan or other settings."""
+
+
+class TooManyFailuresError(KineticsError):
+    """More clips failed than the config's `max_failure_rate` allows."""
+
+
+class VerifyError(KineticsError):
+    """A prepared dataset cannot be verified at all (it is not there, or holds no manifest)."""
+
+
+class WorkerError(KineticsError):
+    """A worker cannot do its part: wrong versions, no access to the store."""
+
+
+class LoaderError(KineticsError):
+    """A record cannot be read or decoded while loading."""
+
+
+class AcquireError(KineticsError):
+    """A run of acquiring has to stop: limits, credentials, disk."""

@@ -1,0 +1,1 @@
+"""From a prepared dataset to batches: choose frames, decode only those, crop, augment, batch."""

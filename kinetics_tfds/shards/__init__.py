@@ -1,0 +1,1 @@
+"""Planning shards, writing one, running them under Beam, verifying what was written."""

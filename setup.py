@@ -1,0 +1,65 @@
+"""The only list of dependencies. Ranges are those the tests were run with; Beam workers install from here."""
+
+import pathlib
+
+import setuptools
+
+HERE = pathlib.Path(__file__).parent
+
+# Main job: tfds build, tfds.load, kinetics plan and verify.
+INSTALL = [
+    "apache-beam>=2.77,<2.78",
+    "av>=18.1,<19",
+    "numpy>=2.1,<2.5",
+    "opencv-python-headless>=5.0,<5.1",
+    "pebble>=5.2,<5.3",
+    "pyarrow>=20,<26",
+    "tensorflow>=2.21,<2.22",
+    # The builder overrides `_generate_splits`, a private hook: tests/builder/test_tfds_hooks.py explains a break.
+    "tensorflow-datasets>=4.9.10,<4.10",
+    # The `tfds` program of 4.9.10 does not start without these two, though it does not ask for them.
+    "importlib_resources>=6,<8",
+    "mlcroissant>=1.1,<1.2",
+    "wrapt>=1.17,<3",
+]
+
+EXTRAS = {
+    "dev": [
+        "build>=1.2,<2",
+        "dill>=0.4,<0.5",  # tfds.testing.DatasetBuilderTestCase imports it
+        "hypothesis>=6.150,<7",
+        "import-linter>=2.16,<3",
+        "pandas>=3,<4",
+        "psutil>=7,<8",
+        "pyright==1.1.414",
+        "pytest>=9,<10",
+        "pytest-timeout>=2.4,<3",
+        "pytest-xdist>=3.8,<4",
+        "ruff==0.17.6",
+        "pre-commit>=4,<5",
+    ],
+}
+
+setuptools.setup(
+    name="kinetics-tfds",
+    version="0.1.0",
+    description="Kinetics-400, -600, -700 and -700-2020 for TensorFlow Datasets",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=setuptools.find_packages(include=["kinetics_tfds*", "beam_pipelines*"]),
+    package_data={
+        "kinetics_tfds": [
+            "*/README.md",
+            "*/CITATIONS.bib",
+            "*/TAGS.txt",
+            "*/labels.txt",
+            "*/checksums.tsv",
+            "py.typed",
+        ],
+    },
+    install_requires=INSTALL,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["kinetics=kinetics_tfds.cli.main:main"]},
+)
