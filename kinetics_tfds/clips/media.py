@@ -11,6 +11,9 @@ class Span(enum.StrEnum):
 
     TRIMMED = "trimmed"  # just the clip: the name carries its start and end
     UNKNOWN = "unknown"  # named by the video's id alone: trimmed or whole, told by its duration when it is opened
+    # Named by the id alone, and several clips claim it: only the whole video can hold them all. Taken for trimmed, it
+    # would give one clip's frames the other's label.
+    WHOLE = "whole"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
