@@ -1,1 +1,53 @@
-"""From a prepared dataset to batches: choose frames, decode only those, crop, augment, batch."""
+"""From a prepared dataset to batches: choose frames, decode only those, crop, augment, batch.
+
+Names are loaded when first used, so that importing the package stays cheap: TensorFlow alone takes seconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kinetics_tfds.loader.dataset import make_dataset as make_dataset
+    from kinetics_tfds.loader.evaluation import Scores as Scores
+    from kinetics_tfds.loader.pixels import normalise as normalise
+    from kinetics_tfds.loader.recipe import Recipe as Recipe
+    from kinetics_tfds.loader.sampling import CentreClip as CentreClip
+    from kinetics_tfds.loader.sampling import RandomClip as RandomClip
+    from kinetics_tfds.loader.sampling import Segments as Segments
+    from kinetics_tfds.loader.sampling import UniformClips as UniformClips
+    from kinetics_tfds.loader.spatial import CentreCrop as CentreCrop
+    from kinetics_tfds.loader.spatial import RandomResizedCrop as RandomResizedCrop
+    from kinetics_tfds.loader.spatial import Resize as Resize
+    from kinetics_tfds.loader.spatial import ScaleJitter as ScaleJitter
+    from kinetics_tfds.loader.spatial import ThreeCrop as ThreeCrop
+
+# Public name -> the module that holds it, in the order of a clip's way through the loader.
+_EXPORTS = {
+    "make_dataset": "dataset",
+    "Recipe": "recipe",
+    "RandomClip": "sampling",
+    "CentreClip": "sampling",
+    "UniformClips": "sampling",
+    "Segments": "sampling",
+    "RandomResizedCrop": "spatial",
+    "ScaleJitter": "spatial",
+    "CentreCrop": "spatial",
+    "ThreeCrop": "spatial",
+    "Resize": "spatial",
+    "normalise": "pixels",
+    "Scores": "evaluation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_EXPORTS])
