@@ -198,14 +198,9 @@ def _candidate(
     clip: Clip, siblings: list[Clip], path: str, name: MediaName, labels: _FolderLabels
 ) -> _Candidate | None:
     label = labels(name.folders)
-    if name.time_start is None:
-        if _meant_for_sibling(clip, siblings, name, label):
-            return None
-        times = 2
-    else:
-        times = _compare_times(clip, name)
-        if times is None:
-            return None
+    times = _compare_times(clip, name)
+    if times is None or (times == 2 and _meant_for_sibling(clip, siblings, name, label)):
+        return None
     split_rank = 1 if name.split is None else 0 if name.split is clip.split else 2
     label_rank = 1 if label is None or clip.label is None else 0 if label == clip.label else 2
     container = MEDIA_SUFFIXES.index(path[path.rindex(".") :].lower())
@@ -213,10 +208,10 @@ def _candidate(
 
 
 def _compare_times(clip: Clip, name: MediaName) -> int | None:
-    """Returns 0 for the row's times, 1 for its times in whole seconds (rounded or cut), None for others."""
+    """Returns 0 for the row's times, 1 for its times in whole seconds (rounded or cut), 2 for none, None for others."""
     start, end = name.time_start, name.time_end
-    assert start is not None
-    assert end is not None
+    if start is None or end is None:
+        return 2
     if abs(start - clip.time_start) < 1e-3 and abs(end - clip.time_end) < 1e-3:
         return 0
     in_seconds = {(round(clip.time_start), round(clip.time_end)), (int(clip.time_start), int(clip.time_end))}
