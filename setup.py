@@ -31,7 +31,7 @@ EXTRAS = {
         "import-linter>=2.16,<3",
         "pandas>=3,<4",
         "psutil>=7,<8",
-        "pyright==1.1.414",
+        "pyright[nodejs]==1.1.414",  # brings its own Node
         "pytest>=9,<10",
         "pytest-timeout>=2.4,<3",
         "pytest-xdist>=3.8,<4",

@@ -1,0 +1,51 @@
+# Every target works on a fresh machine: it makes .venv first, and makes it anew when setup.py changes.
+#   make demo PYTHON=python3.12    another interpreter than python3
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PYTEST := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+.PHONY: help install demo test test-all lint format bench clean
+
+help: ## Say what there is to make.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make .venv with the project and its tools.
+
+demo: $(INSTALLED) ## Build the sample with `tfds build`, load it back, print a table and draw a contact sheet.
+	$(BIN)/python examples/demo.py
+
+test: lint ## Lint, and run all tests but the slow ones.
+	$(PYTEST) -m "not slow"
+
+test-all: lint ## Lint, and run every test.
+	$(PYTEST)
+
+lint: $(INSTALLED) ## ruff, pyright, import-linter.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## Let ruff put the code in order.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## Measure the build side by side with its limit and with stock TFDS.
+	$(BIN)/python benchmarks/build.py
+
+clean: ## Remove .venv, the demo and all caches.
+	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(INSTALLED): setup.py
+	@command -v "$(PYTHON)" >/dev/null || \
+	  { echo "No $(PYTHON) here. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "$(PYTHON) is $$("$(PYTHON)" -V 2>&1), but Python 3.11 to 3.13 is needed. Name one: make PYTHON=python3.11" >&2; exit 1; }
+	@test -x $(BIN)/pip || "$(PYTHON)" -m venv --clear $(VENV) || \
+	  { echo "$(PYTHON) cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
