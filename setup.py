@@ -14,6 +14,7 @@ INSTALL = [
     "opencv-python-headless>=5.0,<5.1",
     "pebble>=5.2,<5.3",
     "pyarrow>=20,<26",
+    "pyyaml>=6,<7",
     "tensorflow>=2.21,<2.22",
     # The builder overrides `_generate_splits`, a private hook: tests/builder/test_tfds_hooks.py explains a break.
     "tensorflow-datasets>=4.9.10,<4.10",
@@ -21,9 +22,12 @@ INSTALL = [
     "importlib_resources>=6,<8",
     "mlcroissant>=1.1,<1.2",
     "wrapt>=1.17,<3",
+    # No upper bound: YouTube changes every few weeks, and an old yt-dlp stops working. `kinetics doctor` tells its age.
+    "yt-dlp[default]>=2026.8",
 ]
 
 EXTRAS = {
+    "youtube": ["yt-dlp[default,deno]"],  # a JavaScript runtime beside it; Node 22 or Bun do as well
     "dev": [
         "build>=1.2,<2",
         "dill>=0.4,<0.5",  # tfds.testing.DatasetBuilderTestCase imports it

@@ -1,0 +1,124 @@
+"""A store in a bucket: work happens in a local scratch folder, and finished clips are uploaded under their final name.
+
+An object becomes visible when its upload is complete, so an upload needs no temporary name. Objects cannot grow: every
+append makes an object of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import posixpath
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from kinetics_tfds.acquire import scratch
+from kinetics_tfds.acquire.store import HIDDEN, Appender, disk_full
+from kinetics_tfds.clips.listing import Listing, list_folder
+from kinetics_tfds.errors import AcquireError, ClipsError
+
+
+class BucketStore:
+    """A store behind an fsspec file system.
+
+    Attributes:
+        root: the bucket's URL, without a slash at its end.
+    """
+
+    def __init__(self, root: str) -> None:
+        import fsspec
+
+        self.root = root.rstrip("/")
+        try:
+            self._files, base = fsspec.core.url_to_fs(self.root)
+        except (ImportError, ValueError) as error:
+            raise AcquireError(
+                f"The store {self.root!r} cannot be opened: {error}.",
+                "Install the fsspec driver of this scheme (gcsfs for gs://, s3fs for s3://), or name a local folder.",
+            ) from error
+        self._base = base.rstrip("/")
+
+    def listing(self) -> Listing:
+        """See `Store`."""
+        try:
+            return list_folder(self.root)
+        except ClipsError:
+            if self._files.exists(self._base) and self._files.find(f"{self._base}/", maxdepth=1):
+                raise
+            return Listing(self.root, (), ())
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[pathlib.Path]:
+        """See `Store`."""
+        base = self._local_base()
+        scratch.remove_dead(base)
+        with scratch.folder(base) as path:
+            yield path
+
+    @staticmethod
+    def _local_base() -> pathlib.Path:
+        base = pathlib.Path(tempfile.gettempdir(), "kinetics_acquire")
+        base.mkdir(exist_ok=True)
+        return base
+
+    def publish(self, path: pathlib.Path, relative: str) -> None:
+        """See `Store`."""
+        target = posixpath.join(self._base, relative)
+        self._files.makedirs(posixpath.dirname(target), exist_ok=True)
+        self._files.put_file(str(path), target)
+        path.unlink()
+
+    def check_space(self, min_free: int) -> None:
+        """See `Store`."""
+        base = self._local_base()
+        free = shutil.disk_usage(base).free
+        if free < min_free:
+            raise disk_full(str(base), free, min_free)
+
+    def appender(self, name: str) -> Appender:
+        """See `Store`."""
+        return _Segments(self, name)
+
+    def list_hidden(self, folder: str) -> list[str]:
+        """See `Store`."""
+        where = self._name(folder)
+        try:
+            found = self._files.ls(where, detail=False, refresh=True)
+        except FileNotFoundError:
+            return []
+        return sorted(f"{folder}/{posixpath.basename(str(path))}" for path in found)
+
+    def read_lines(self, name: str) -> Iterator[bytes]:
+        """See `Store`."""
+        yield from self._files.cat_file(self._name(name)).splitlines(keepends=True)
+
+    def write_hidden(self, name: str, data: bytes) -> None:
+        """See `Store`."""
+        target = self._name(name)
+        self._files.makedirs(posixpath.dirname(target), exist_ok=True)
+        self._files.pipe_file(target, data)
+
+    def remove_hidden(self, folder: str) -> None:
+        """See `Store`."""
+        with contextlib.suppress(FileNotFoundError):
+            self._files.rm(self._name(folder), recursive=True)
+
+    def _name(self, name: str) -> str:
+        return posixpath.join(self._base, HIDDEN, name)
+
+
+class _Segments:
+    def __init__(self, store: BucketStore, name: str) -> None:
+        self._store = store
+        self._stem, self._suffix = posixpath.splitext(name)
+        self._count = 0
+
+    def append(self, data: bytes) -> None:
+        """See `Appender`."""
+        self._store.write_hidden(f"{self._stem}-{self._count:06d}{self._suffix}", data)
+        self._count += 1
+
+    def close(self) -> None:
+        """See `Appender`."""
+        pass

@@ -1,0 +1,185 @@
+"""What a source of clips is. A new one is one frozen dataclass with the two methods of `Source`.
+
+A source is made from its part of the config file: its fields are its options, all of plain values, so that it can
+travel to any worker. It fetches; it neither cuts, checks nor stores, and it keeps no account of what was tried.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar, Protocol, runtime_checkable
+
+from kinetics_tfds.acquire.outcome import Outcome
+from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.clips.media import Span
+from kinetics_tfds.errors import AcquireError, ConfigError
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Manners:
+    """How hard one machine may press one source, over all its workers together.
+
+    Attributes:
+        units_per_hour: units begun in any 60 minutes (videos, for YouTube; archives, for a mirror); None for no limit.
+        pause: shortest and longest seconds between the beginnings of two units; each pause is drawn between them.
+        concurrency: units in flight at once.
+        max_trips: after this many bot checks or 429 answers in a row, with growing waits between, the run stops.
+        first_wait: seconds to stay away after the first of them; doubled each time. The other side's `Retry-After`
+            counts if it is longer.
+        longest_wait: the longest of those waits, seconds.
+    """
+
+    units_per_hour: int | None = None
+    pause: tuple[float, float] = (0.0, 0.0)
+    concurrency: int = 4
+    max_trips: int = 5
+    first_wait: float = 60.0
+    longest_wait: float = 3600.0
+
+    def __post_init__(self) -> None:
+        low, high = self.pause
+        wrong = (
+            "units_per_hour"
+            if self.units_per_hour is not None and self.units_per_hour < 1
+            else "pause"
+            if not 0 <= low <= high
+            else "concurrency"
+            if self.concurrency < 1
+            else "max_trips"
+            if self.max_trips < 1
+            else "first_wait"
+            if not 0 <= self.first_wait <= self.longest_wait
+            else None
+        )
+        if wrong:
+            raise ConfigError(
+                f"Config: manners.{wrong} is {getattr(self, wrong)!r}, which is out of range.",
+                "Correct it, or leave it out.",
+            )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unit:
+    """What one fetch serves: one video, file or archive, and all clips wanted from it.
+
+    Attributes:
+        key: names it within its source and never changes from run to run (a video id, a URL, a path).
+        clips: the clips wanted from it, at least one.
+    """
+
+    key: str
+    clips: tuple[Clip, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that a source gives for some clips of its unit.
+
+    Attributes:
+        clips: the clips that lie in it.
+        video: a local file. Below the unit's scratch folder it is taken over (moved or deleted); anywhere else it is
+            only read.
+        span: `TRIMMED` if the file is just the (one) clip; `UNKNOWN` where it may as well be the whole video: its
+            duration tells.
+        origin: where it came from, for the ledger: a URL or path without secrets.
+        audio: a second file with the sound, where the source keeps it apart.
+        complete: whether the source is sure that these are all the bytes it has. If they do not decode then, the
+            source's own copy is damaged and fetching again is of no use.
+    """
+
+    clips: tuple[Clip, ...]
+    video: pathlib.Path
+    span: Span
+    origin: str
+    audio: pathlib.Path | None = None
+    complete: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Missed:
+    """Clips that this fetch does not give, and why."""
+
+    clips: tuple[Clip, ...]
+    outcome: Outcome
+
+
+class StoppedError(AcquireError):
+    """The run is ending (a signal, a full disk, a tripped breaker): nothing is recorded about units in flight."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FetchContext:
+    """What the runner gives a source for one fetch.
+
+    Attributes:
+        scratch: an empty local folder for this unit alone, on the store's file system where that is local. The runner
+            deletes it after the unit.
+        check: to be called often (every block that is read). Raises `StoppedError` when the run is ending and
+            `AcquireError` when the disk is nearly full; let both pass.
+        log: takes one line for people.
+    """
+
+    scratch: pathlib.Path
+    check: Callable[[], None] = lambda: None
+    log: Callable[[str], None] = lambda line: None
+
+
+@runtime_checkable
+class Source(Protocol):
+    """One place that clips can come from."""
+
+    # The word that names this class in a config file.
+    kind: ClassVar[str]
+
+    @property
+    def name(self) -> str:
+        """Names the source in the ledger; unique within a config."""
+        ...
+
+    @property
+    def manners(self) -> Manners:
+        """How hard it may be pressed."""
+        ...
+
+    @property
+    def fetcher(self) -> str:
+        """What does the fetching, with its version, for the ledger: `yt-dlp 2026.08.19, deno`."""
+        ...
+
+    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | Missed]:
+        """Groups the wanted clips into units; clips that this source surely does not have come back as `Missed`.
+
+        Called once a pass, on the machine that starts the run. May read indexes and list folders.
+
+        Raises:
+            AcquireError: the source cannot be used at all (no such folder, index not readable).
+        """
+        ...
+
+    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
+        """Fetches one unit. Called on any worker, in any of its threads; costs one turn of the source's manners.
+
+        Gives every clip of the unit at most once; those never given are recorded as `unexpected`. Each `Fetched` is
+        cut, checked and stored while the source goes on, so a unit is never whole on disk unless it must be. What goes
+        wrong for a clip or for the rest of the unit comes as `Missed`; an exception means a bug, or a `StoppedError`.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanContext:
+    """What the runner gives a source for planning.
+
+    Attributes:
+        version: the annotation version's name, such as `kinetics600`.
+        cache: a local folder that this source may keep indexes in, from run to run.
+        check: as in `FetchContext`.
+        log: takes one line for people.
+    """
+
+    version: str
+    cache: pathlib.Path
+    check: Callable[[], None] = lambda: None
+    log: Callable[[str], None] = lambda line: None

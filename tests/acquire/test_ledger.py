@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import pathlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kinetics_tfds.acquire import ledger
+from kinetics_tfds.acquire.outcome import OutcomeClass, Reason, class_of
+from kinetics_tfds.acquire.store import open_store
+from kinetics_tfds.annotations.clip import Clip, Split
+
+
+def record(youtube_id: str = "abc_DEF-123", reason: Reason = Reason.STORED, **fields) -> ledger.Record:
+    values = {
+        "split": "train",
+        "time_start": 1.0,
+        "time_end": 11.0,
+        "source": "youtube",
+        "unit": youtube_id,
+        "time": 5.0,
+    }
+    return ledger.Record(youtube_id=youtube_id, outcome_class=class_of(reason), reason=reason, **(values | fields))
+
+
+def test_every_reason_has_one_class():
+    assert {class_of(reason) for reason in Reason} == set(OutcomeClass)
+
+
+def test_what_is_written_is_read(tmp_path):
+    store = open_store(tmp_path / "clips")
+    written = [
+        record(),
+        record("-0000000000", Reason.PRIVATE, message="Private video.\nSign in “now”\ud800", attempt=3),
+    ]
+    with ledger.LedgerWriter(store) as writer:
+        writer.write(written)
+    assert list(ledger.read_ledger(store)) == written
+
+
+@pytest.mark.parametrize("root", ["local", "memory://bucket/clips"])
+def test_many_writers_and_torn_lines(tmp_path, root):
+    store = open_store(tmp_path if root == "local" else f"{root}/{tmp_path.name}")
+    writers = [ledger.LedgerWriter(store) for _ in range(3)]
+    for number, writer in enumerate(writers):
+        writer.write([record(f"{number:011d}")])
+        writer.write([record(f"{number + 10:011d}")])
+    for name in store.list_hidden("ledger")[:1]:
+        lines = b"".join(store.read_lines(name))
+        store.write_hidden(name, lines + lines[:40])  # the machine lost power while writing
+    assert len(list(ledger.read_ledger(store))) == 6
+
+
+def _write(root: str, number: int) -> None:
+    with ledger.LedgerWriter(open_store(root)) as writer:
+        for attempt in range(1, 51):
+            writer.write([record(f"{number:011d}", Reason.TIMEOUT, attempt=attempt, time=float(attempt))])
+
+
+def test_many_processes_write_at_once(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_write, args=(str(tmp_path), number)) for number in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    records = list(ledger.read_ledger(open_store(tmp_path)))
+    assert len(records) == 150
+    states = ledger.fold(records)
+    assert {(state.reason, state.attempts) for (state,) in states.values()} == {(Reason.TIMEOUT, 50)}
+
+
+def test_fold_keeps_the_last_by_time_at_each_source():
+    records = [
+        record(reason=Reason.TIMEOUT, time=2.0, attempt=1),
+        record(reason=Reason.PRIVATE, time=3.0, attempt=2),
+        record(reason=Reason.SERVER_ERROR, time=1.0, attempt=1),  # from a file that sorts later
+        record(reason=Reason.NOT_IN_SOURCE, time=1.0, source="mirror"),
+    ]
+    (states,) = ledger.fold([*records, *records]).values()
+    assert {(s.source, s.reason, s.attempts) for s in states} == {
+        ("youtube", Reason.PRIVATE, 2),
+        ("mirror", Reason.NOT_IN_SOURCE, 1),
+    }
+
+
+def test_run_level_ends_do_not_count_as_attempts():
+    (states,) = ledger.fold(
+        [record(reason=Reason.TIMEOUT, attempt=1), record(reason=Reason.BOT_CHECK, attempt=2)]
+    ).values()
+    assert states[0].attempts == 1
+
+
+def test_merging_is_copying_files(tmp_path):
+    for name in ("a", "b"):
+        with ledger.LedgerWriter(open_store(tmp_path / name)) as writer:
+            writer.write([record("aaaaaaaaaaa" if name == "a" else "bbbbbbbbbbb")])
+    for file in (tmp_path / "a/.acquire/ledger").iterdir():
+        (tmp_path / "b/.acquire/ledger" / file.name).write_bytes(file.read_bytes())
+    assert {r.youtube_id for r in ledger.read_ledger(open_store(tmp_path / "b"))} == {"aaaaaaaaaaa", "bbbbbbbbbbb"}
+
+
+def test_table_has_a_column_for_each_field():
+    table = ledger.to_table([record(time=7.0), record(reason=Reason.GONE, time=6.0)])
+    assert table.column_names[:4] == ["split", "youtube_id", "time_start", "time_end"]
+    assert table["reason"].to_pylist() == ["gone", "stored"]
+    assert str(table["time"].to_pylist()[0]) == "1970-01-01 00:00:06+00:00"
+
+
+@given(st.binary(max_size=200))
+def test_no_line_breaks_the_reader(line):
+    parsed = ledger.parse_line(line)
+    assert parsed is None or isinstance(parsed, ledger.Record)
+
+
+@given(st.text(), st.floats(0, 1e6), st.integers(1, 99))
+def test_any_message_survives(message, time, attempt):
+    line = ledger._line(record(reason=Reason.UNKNOWN, message=message[:2000], time=time, attempt=attempt))
+    assert line.count(b"\n") == 1
+    assert ledger.parse_line(line) == record(reason=Reason.UNKNOWN, message=message[:2000], time=time, attempt=attempt)
+
+
+def test_a_field_of_a_later_version_is_passed_over():
+    line = json.loads(ledger._line(record())) | {"colour": "blue"}
+    assert ledger.parse_line(json.dumps(line).encode()) == record()
+
+
+def test_key_names_the_row():
+    clip = Clip(Split.TRAIN, "abc_DEF-123", 1, 11)
+    assert record().key == ledger.clip_key(clip)
+
+
+def test_ledger_lies_where_no_listing_looks(tmp_path):
+    with ledger.LedgerWriter(open_store(tmp_path)) as writer:
+        writer.write([record()])
+    (tmp_path / ".acquire" / "x.mp4").write_bytes(b"x")
+    assert open_store(tmp_path).listing().media == ()
+    assert pathlib.Path(tmp_path, ".acquire/ledger").is_dir()

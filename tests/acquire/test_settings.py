@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
+
+import pytest
+
+from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
+from kinetics_tfds.acquire.strict import parse_config, read_config
+from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """A source from outside the package, as a user would write one."""
+
+    kind: ClassVar[str] = "shelf"
+    name: str = "shelf"
+    manners: Manners = dataclasses.field(default_factory=Manners)
+    fetcher: ClassVar[str] = "hands"
+    where: pathlib.Path = pathlib.Path("shelf")
+    deep: int | None = None
+
+    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | Missed]:
+        yield from ()
+
+    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
+        yield from ()
+
+
+SHELF = {"kind": f"{__name__}:Shelf"}
+
+
+def test_a_source_of_ones_own(tmp_path):
+    config = parse_config({"sources": [{**SHELF, "where": "a/b", "manners": {"pause": [1, 2.5]}}]}, tmp_path)
+    assert config.sources == (Shelf(where=tmp_path / "a/b", manners=Manners(pause=(1.0, 2.5))),)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([], "not a mapping"),
+        ({}, "no sources"),
+        ({"sources": [{"kind": "foldr"}]}, "'foldr' is no kind of source"),
+        ({"sources": [{"kind": "no.such.module:Thing"}]}, "cannot be imported"),
+        ({"sources": [{**SHELF, "wher": "x"}]}, "Did you mean 'where'"),
+        ({"sources": [{**SHELF, "deep": "x"}]}, r"sources\[0\].deep"),
+        ({"sources": [{**SHELF, "deep": True}]}, r"sources\[0\].deep"),
+        ({"sources": [{**SHELF, "manners": {"pause": [1]}}]}, "a list of 2"),
+        ({"sources": [{**SHELF, "manners": {"pause": [2, 1]}}]}, "pause"),
+        ({"sources": [SHELF, SHELF]}, "different `name`"),
+        ({"sources": [SHELF], "cut": {"mode": "slice"}}, "cut.mode"),
+        ({"sources": [SHELF], "min_free_gb": "lots"}, "a number"),
+        ({"sources": [SHELF], "cutt": {}}, "Did you mean 'cut'"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path, values, words):
+    with pytest.raises(ConfigError, match=words):
+        parse_config(values, tmp_path)
+
+
+def test_reading_a_file(tmp_path):
+    (tmp_path / "c.yaml").write_text(f"sources:\n  - kind: '{__name__}:Shelf'\nretry: {{attempts: 2}}\nstate: here\n")
+    config = read_config(tmp_path / "c.yaml")
+    assert config.retry.attempts == 2
+    assert config.state_folder == tmp_path / "here"
+    (tmp_path / "bad.yaml").write_text("sources: [")
+    for name in ("bad.yaml", "absent.yaml"):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            read_config(tmp_path / name)
+
+
+def test_only_the_named_sources():
+    config = parse_config({"sources": [SHELF, {**SHELF, "name": "other"}]}, pathlib.Path())
+    assert [source.name for source in config.only(["other"]).sources] == ["other"]
+    with pytest.raises(ConfigError, match="no source 'third'"):
+        config.only(["third"])
