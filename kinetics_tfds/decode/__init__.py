@@ -1,1 +1,61 @@
-"""From a media file to JPEG frames and audio, inside worker processes with limits."""
+"""From a media file to JPEG frames and audio, inside worker processes with limits.
+
+`DecodePool` is what a build uses; `decode_clip` is what its workers run. Nothing heavy is imported until it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from kinetics_tfds.decode.types import (
+    DecodedClip,
+    DecodeFailure,
+    DecodeLimits,
+    DecodeRequest,
+    DecodeSettings,
+    FailureReason,
+)
+
+if TYPE_CHECKING:
+    from kinetics_tfds.decode.clip import decode_clip
+    from kinetics_tfds.decode.failure import DecodeError
+    from kinetics_tfds.decode.pool import DecodePool, available_cpus
+    from kinetics_tfds.decode.probe import MediaInfo, probe_media
+    from kinetics_tfds.decode.revision import DECODER_REVISION, versions
+
+_HOMES = {
+    "decode_clip": "clip",
+    "DecodeError": "failure",
+    "DecodePool": "pool",
+    "available_cpus": "pool",
+    "MediaInfo": "probe",
+    "probe_media": "probe",
+    "DECODER_REVISION": "revision",
+    "versions": "revision",
+}
+
+__all__ = [
+    "DecodedClip",
+    "DecodeFailure",
+    "DecodeLimits",
+    "DecodeRequest",
+    "DecodeSettings",
+    "FailureReason",
+    "decode_clip",
+    "DecodeError",
+    "DecodePool",
+    "available_cpus",
+    "MediaInfo",
+    "probe_media",
+    "DECODER_REVISION",
+    "versions",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

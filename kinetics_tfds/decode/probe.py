@@ -1,0 +1,59 @@
+"""What a media file says about itself, without decoding it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import av
+
+from kinetics_tfds.decode.container import choose_video, open_media
+from kinetics_tfds.decode.types import DecodeLimits
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """The promises of a file's headers.
+
+    Attributes:
+        duration: seconds of the video stream, or None where the file does not say.
+        fps: mean frames a second by the headers, or None.
+        width: of the coded picture, in pixels.
+        height: of the coded picture, in pixels.
+        codec: name of the video codec, such as `h264`.
+        container: name of the container format, such as `mov,mp4,m4a,3gp,3g2,mj2`.
+        has_audio: whether there is an audio stream.
+    """
+
+    duration: float | None
+    fps: float | None
+    width: int
+    height: int
+    codec: str
+    container: str
+    has_audio: bool
+
+
+def stream_duration(media: av.container.InputContainer, stream: av.video.stream.VideoStream) -> float | None:
+    """Returns the promised seconds of a video stream, or of the file where the stream does not say."""
+    if stream.duration is not None and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return media.duration / av.time_base if media.duration is not None else None
+
+
+def probe_media(path: str, limits: DecodeLimits | None = None) -> MediaInfo:
+    """Reads the headers of a local file.
+
+    Raises:
+        DecodeError: the file is not readable, is empty, is not media of an allowed kind or has no video.
+    """
+    with open_media(path, limits or DecodeLimits()) as media:
+        stream = choose_video(media)
+        return MediaInfo(
+            duration=stream_duration(media, stream),
+            fps=float(stream.average_rate) if stream.average_rate else None,
+            width=stream.codec_context.width,
+            height=stream.codec_context.height,
+            codec=stream.codec_context.codec.canonical_name,
+            container=media.format.name,
+            has_audio=bool(media.streams.audio),
+        )
