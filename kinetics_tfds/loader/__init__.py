@@ -36,6 +36,10 @@ _EXPORTS = {
     "CentreCrop": "spatial",
     "ThreeCrop": "spatial",
     "Resize": "spatial",
+    "ColourJitter": "colour",
+    "RandAugment": "rand_augment",
+    "RandomErasing": "erasing",
+    "MixupCutMix": "mixing",
     "normalise": "pixels",
     "Scores": "evaluation",
 }
