@@ -39,7 +39,7 @@ def _decode(media, request: DecodeRequest, settings: DecodeSettings, limits: Dec
     stream.codec_context.thread_count = 1
     length = seconds(request.time_end) - seconds(request.time_start)
     start = None
-    if request.span is Span.UNKNOWN and (stream_duration(media, stream) or 0) >= request.time_end - 0.5:
+    if _is_whole(request, stream_duration(media, stream) or 0):
         start = seconds(request.time_start)
     encoder = FrameEncoder(settings)
     fps = frame_rate(settings.fps) if settings.fps else None
@@ -93,3 +93,18 @@ def _decode(media, request: DecodeRequest, settings: DecodeSettings, limits: Dec
         audio_rate=settings.audio_rate,
         decode_seconds=time.perf_counter() - began,
     )
+
+
+def _is_whole(request: DecodeRequest, duration: float) -> bool:
+    """Returns whether a file holds the whole video, not just the clip.
+
+    Args:
+        request: what the file's name tells.
+        duration: of the file, in seconds; 0 where it is not known.
+    """
+    if request.span is not Span.UNKNOWN:
+        return request.span is Span.WHOLE
+    # A cut at key frames is somewhat longer than its clip. Much longer, and too short for the clip's times: the rest of
+    # the whole video is gone, and its first seconds are not the clip.
+    length = request.time_end - request.time_start
+    return duration >= request.time_end - 0.5 or duration > 1.5 * length + 1
