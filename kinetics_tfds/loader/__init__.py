@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "make_dataset": "dataset",
     "Recipe": "recipe",
+    "Preset": "presets",
+    "PRESETS": "presets",
+    "get_preset": "presets",
+    "load_preset": "preset_files",
     "RandomClip": "sampling",
     "CentreClip": "sampling",
     "UniformClips": "sampling",
