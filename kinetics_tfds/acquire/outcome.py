@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import email.utils
 import enum
+import math
+import time
 
 
 class OutcomeClass(enum.StrEnum):
@@ -164,3 +167,30 @@ def of_status(status: int, message: str = "", retry_after: float | None = None) 
     if status >= 500:
         return Outcome(Reason.SERVER_ERROR, message, retry_after)
     return Outcome(Reason.UNEXPECTED, message)
+
+
+def retry_after_seconds(value: str | None, now: float | None = None) -> float | None:
+    """Reads a `Retry-After` header: seconds, or a date.
+
+    Args:
+        value: the header's value, None where there was none.
+        now: seconds since 1970; the clock's where None.
+
+    Returns:
+        Seconds from now, 0 or more; None for no header or one that makes no sense.
+
+    >>> retry_after_seconds("120"), retry_after_seconds("Thu, 01 Jan 1970 00:02:00 GMT", now=60.0)
+    (120.0, 60.0)
+    >>> retry_after_seconds("soon") is None
+    True
+    """
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)
+        except (ValueError, TypeError):
+            return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None

@@ -1,0 +1,275 @@
+"""The YouTube source: yt-dlp as a library, one download a video, by its native downloader.
+
+The whole video is fetched at low resolution, picture and sound in files of their own where YouTube keeps them apart (no
+ffmpeg program is needed: cut.py brings them together). yt-dlp's own ranges are not used: they hand over to the ffmpeg
+program, which turns every HTTP error into the same exit code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import pathlib
+import random
+import re
+import shutil
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from kinetics_tfds.acquire.classify import classify
+from kinetics_tfds.acquire.outcome import Outcome, Reason
+from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
+from kinetics_tfds.acquire.store import disk_full
+from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.clips.media import Span
+from kinetics_tfds.errors import AcquireError, ConfigError
+
+# A guest session may open about 300 videos an hour, and 5 to 10 seconds between them are advised.
+GUEST_MANNERS = Manners(units_per_hour=250, pause=(8.0, 18.0), concurrency=2, first_wait=300.0, longest_wait=7200.0)
+
+_WATCH = "https://www.youtube.com/watch?v={youtube_id}"
+_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+_plugins_lock = threading.Lock()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class YouTube:
+    """Videos from YouTube.
+
+    Attributes:
+        name: of the source in the ledger.
+        manners: how hard it may be pressed; the defaults suit a guest.
+        url: the page of a video; another site with the same ids goes through yt-dlp's generic extractor.
+        format: yt-dlp's format selection. The default takes the picture that suits `format_sort` best and the sound
+            beside it, or else one file with both. A `+` makes yt-dlp merge them, which needs an ffmpeg program.
+        format_sort: yt-dlp's sorting; `res` is the smaller side.
+        cookies: a Netscape cookies file; a copy is used, so several workers do not spoil it.
+        proxy: URL of a proxy.
+        rate_limit: bytes a second of one download.
+        extractor_args: as yt-dlp's library takes them: `{youtube: {player_client: [tv]}}`.
+        js_runtimes: as yt-dlp's library takes them: `{deno: {}, node: {path: /usr/bin/node}}`. Without a runtime,
+            videos may seem unavailable that are not.
+        plugin_dirs: folders of yt-dlp plugins; `default` means those that yt-dlp finds by itself. None are loaded
+            unless named.
+        retries: of one HTTP request or fragment.
+        extractor_retries: of a page.
+        timeout: seconds without a byte.
+        request_pause: seconds between the requests for one video's pages.
+        max_gb: give up videos larger than this.
+        options: further options of `yt_dlp.YoutubeDL`, which win over all others.
+    """
+
+    kind: ClassVar[str] = "youtube"
+
+    name: str = "youtube"
+    manners: Manners = GUEST_MANNERS
+    url: str = _WATCH
+    format: str = "(bv,ba)/b"
+    format_sort: tuple[str, ...] = ("res:360", "vcodec:h264", "acodec:aac", "proto")
+    cookies: pathlib.Path | None = None
+    proxy: str | None = None
+    rate_limit: int | None = None
+    extractor_args: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    js_runtimes: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"deno": {}})
+    plugin_dirs: tuple[str, ...] = ()
+    retries: int = 10
+    extractor_retries: int = 3
+    timeout: float = 30.0
+    request_pause: float = 0.75
+    max_gb: float = 4.0
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if "{youtube_id}" not in self.url:
+            raise ConfigError(f"Config: url is {self.url!r}.", "Put {youtube_id} where the video's id goes.")
+        if "download_ranges" in self.options:
+            raise ConfigError(
+                "Config: options.download_ranges hides why a download failed.",
+                "Leave it out: the whole video is fetched once and cut exactly.",
+            )
+
+    @property
+    def fetcher(self) -> str:
+        """yt-dlp's version and the JavaScript runtimes it may use."""
+        import yt_dlp.version
+
+        return f"yt-dlp {yt_dlp.version.__version__}, js: {'+'.join(sorted(self.js_runtimes)) or 'none'}"
+
+    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | Missed]:
+        """Yields one unit a video."""
+        by_video = sorted(clips, key=lambda clip: clip.youtube_id)
+        for video, group in itertools.groupby(by_video, key=lambda clip: clip.youtube_id):
+            if not _ID.fullmatch(video):
+                raise AcquireError(
+                    f"{video!r} is no video id.",
+                    "Put the annotation file right: an id is 11 of A-Z, a-z, 0-9, - and _.",
+                )
+            yield Unit(video, tuple(group))
+
+    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
+        """Downloads one video."""
+        import yt_dlp
+
+        load_plugins(self.plugin_dirs)
+        log = _Log(context)
+        url = self.url.format(youtube_id=unit.key)
+        context.check()
+        try:
+            options: Any = self._options(context, log)
+            with yt_dlp.YoutubeDL(options, auto_init=False) as downloader:
+                downloader.add_info_extractor(self._extractor())
+                info = downloader.extract_info(url)
+        except AcquireError:
+            raise
+        except Exception as error:  # whatever an extractor meets in a page, the video is not the run
+            if "[Errno 28]" in str(error):
+                raise disk_full(str(context.scratch), shutil.disk_usage(context.scratch).free, 0) from error
+            yield Missed(unit.clips, classify(error, log.warnings, plain_site=self.url != _WATCH))
+            return
+        yield _result(unit, info or {}, log, url)
+
+    def _extractor(self) -> Any:
+        """Returns the one extractor that is wanted; loading all 1,800 takes a second and 100 MB."""
+        if "youtube.com/" in self.url:
+            from yt_dlp.extractor.youtube import YoutubeIE
+
+            return YoutubeIE()
+        from yt_dlp.extractor.generic import GenericIE
+
+        return GenericIE()
+
+    def _options(self, context: FetchContext, log: _Log) -> dict[str, Any]:
+        limit = int(self.max_gb * 1e9)
+
+        def progress(status: Mapping[str, Any]) -> None:
+            context.check()
+            if (status.get("downloaded_bytes") or 0) > limit:
+                raise _TooLargeError(f"the video is larger than {self.max_gb} GB")
+
+        def pause(n: int) -> float:
+            context.check()
+            return random.uniform(0.5, 1.0) * min(2.0**n, 30.0)
+
+        options: dict[str, Any] = {
+            "format": self.format,
+            "format_sort": list(self.format_sort),
+            "merge_output_format": "mp4",
+            # No title and no other remote text: the name is ours.
+            "outtmpl": {"default": str(context.scratch / "media-%(autonumber)d")},
+            "paths": {},
+            "retries": self.retries,
+            "fragment_retries": self.retries,
+            "extractor_retries": self.extractor_retries,
+            "retry_sleep_functions": {"http": pause, "fragment": pause, "extractor": pause},
+            "skip_unavailable_fragments": False,
+            "socket_timeout": self.timeout,
+            "sleep_interval_requests": self.request_pause,
+            "ratelimit": self.rate_limit,
+            "max_filesize": limit,
+            "noplaylist": True,
+            "match_filter": _refuse_live,
+            "fixup": "never",  # needs the ffmpeg program; PyAV reads what it would repair
+            "updatetime": False,
+            "quiet": True,
+            "noprogress": True,
+            "color": "never",
+            "logger": log,
+            "progress_hooks": [progress],
+            "extractor_args": {key: dict(value) for key, value in self.extractor_args.items()},
+            "js_runtimes": {key: dict(value or {}) for key, value in self.js_runtimes.items()},
+        }
+        if self.proxy is not None:
+            options["proxy"] = self.proxy
+        if self.cookies is not None:
+            options["cookiefile"] = str(_copy_cookies(self.cookies, context.scratch))
+        return options | dict(self.options)
+
+
+class _TooLargeError(Exception):
+    """The download passed the size limit."""
+
+
+class _Log:
+    """yt-dlp's logger: keeps warnings for judging an error, and lets nothing reach the terminal."""
+
+    def __init__(self, context: FetchContext) -> None:
+        self.warnings: list[str] = []
+        self.lines: list[str] = []
+        self._context = context
+
+    def debug(self, message: str) -> None:
+        # yt-dlp's plain lines come this way as well.
+        self.lines.append(message)
+        del self.lines[:-20]
+
+    def info(self, message: str) -> None:
+        self.debug(message)
+
+    def warning(self, message: str, *unused: Any, **also_unused: Any) -> None:
+        self.warnings.append(str(message))
+
+    def error(self, message: str) -> None:
+        self.debug(message)
+
+
+def _refuse_live(info: Mapping[str, Any], *unused: Any, **also_unused: Any) -> str | None:
+    # A live stream would be recorded for as long as it lasts.
+    return "live" if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming") else None
+
+
+def _copy_cookies(cookies: pathlib.Path, scratch: pathlib.Path) -> pathlib.Path:
+    copy = scratch / "cookies"
+    try:
+        shutil.copyfile(cookies, copy)
+    except OSError as error:
+        raise AcquireError(
+            f"The cookies file {str(cookies)!r} cannot be read: {error.strerror or error}.",
+            "Export it again in Netscape format, or take `cookies` out of the config.",
+        ) from error
+    copy.chmod(0o600)
+    return copy
+
+
+def _result(unit: Unit, info: Mapping[str, Any], log: _Log, url: str) -> Fetched | Missed:
+    files = [item for item in info.get("requested_downloads") or () if pathlib.Path(item.get("filepath", "")).is_file()]
+    pictures = [item for item in files if item.get("vcodec") != "none"]
+    sounds = [item for item in files if item.get("vcodec") == "none" and item.get("acodec") != "none"]
+    if pictures:
+        picture = pathlib.Path(pictures[0]["filepath"])
+        sound = pathlib.Path(sounds[0]["filepath"]) if sounds and pictures[0].get("acodec") in ("none", None) else None
+        # YouTube's links expire and its servers err: bytes that do not decode are worth another try.
+        return Fetched(unit.clips, picture, Span.UNKNOWN, url, audio=sound, complete=False)
+    if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming"):
+        return Missed(unit.clips, Outcome(Reason.NOT_YET, "a live stream or a premiere"))
+    said = "; ".join((*log.warnings[-2:], *log.lines[-2:]))
+    if any("larger than max-filesize" in line for line in log.lines):
+        return Missed(unit.clips, Outcome(Reason.TOO_LARGE, said))
+    if sounds:
+        return Missed(unit.clips, Outcome(Reason.NO_VIDEO, "the video has sound only"))
+    return Missed(unit.clips, Outcome(Reason.UNEXPECTED, f"yt-dlp gave no file and no error: {said}"))
+
+
+def load_plugins(folders: tuple[str, ...]) -> None:
+    """Loads the plugins of the named folders, and no others, for this process.
+
+    Args:
+        folders: as in `YouTube.plugin_dirs`.
+
+    Raises:
+        ConfigError: a folder is not there.
+    """
+    from yt_dlp import globals as settings
+    from yt_dlp import plugins
+
+    with _plugins_lock:
+        if settings.all_plugins_loaded.value and settings.plugin_dirs.value == list(folders):
+            return
+        for folder in folders:
+            if folder != "default" and not pathlib.Path(folder).is_dir():
+                raise ConfigError(
+                    f"Config: plugin_dirs names {folder!r}, which is no folder.",
+                    "Name a folder that holds packages with a yt_dlp_plugins folder, or `default`.",
+                )
+        settings.plugin_dirs.value = list(folders)
+        plugins.load_all_plugins()
