@@ -17,6 +17,9 @@ from kinetics_tfds.decode.types import DecodedClip
 
 UNLABELLED = -1
 
+# Counts changes of the schema or of the values it holds; a build of another revision is another dataset.
+RECORD_REVISION = 1
+
 
 def make_features(class_names: Sequence[str], audio_rate: int | None = None) -> tfds.features.FeaturesDict:
     """Returns the schema of a record.

@@ -1,0 +1,58 @@
+"""Keeps two builds of one dataset from running at once."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pathlib
+import socket
+from collections.abc import Iterator
+
+from etils import epath
+
+from kinetics_tfds.errors import PlanMismatchError
+
+
+def is_local(path: epath.Path) -> bool:
+    """Returns whether the path lies on this machine's own (or mounted) file systems."""
+    return isinstance(path, pathlib.Path) and "://" not in os.fspath(path)
+
+
+@contextlib.contextmanager
+def build_lock(path: epath.Path) -> Iterator[None]:
+    """Holds an exclusive lock while the context lasts; the system drops it when the process dies, however it dies.
+
+    Only local file systems have such locks; on others this does nothing, and two builds at once are the user's to
+    avoid (their shards would still be whole: each is written under a name of its own and then renamed).
+
+    Args:
+        path: the lock's file. It is left behind: removing it would let two builds hold two locks of one name.
+
+    Raises:
+        PlanMismatchError: another process holds it.
+    """
+    if not is_local(path):
+        yield
+        return
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                yield  # a file system without locks, such as some network mounts
+                return
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise PlanMismatchError(
+                f"{holder} is already building this dataset (it holds {path}).",
+                "Wait for it to end, or end it; then run this command again: finished shards are kept.",
+            ) from None
+        file.seek(0)
+        file.truncate()
+        file.write(f"Process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield

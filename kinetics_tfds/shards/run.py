@@ -1,0 +1,171 @@
+"""Runs a planned build through Beam, and turns what may go wrong into one clear error."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+from kinetics_tfds.annotations.clip import Split
+from kinetics_tfds.errors import ConfigError, KineticsError, TooManyFailuresError, WorkerError
+from kinetics_tfds.shards.failures import exceeds
+from kinetics_tfds.shards.plan import SplitPlan
+from kinetics_tfds.shards.progress import Progress
+from kinetics_tfds.shards.report import ShardReport
+from kinetics_tfds.shards.staging import Staging
+from kinetics_tfds.shards.table import Summary, format_table, summarise
+from kinetics_tfds.shards.transform import BuildOptions, WriteShards
+from kinetics_tfds.shards.write import BuildJob
+
+WORKERS_VARIABLE = "KINETICS_DECODE_WORKERS"
+
+
+def run_build(
+    staging: Staging,
+    job: BuildJob,
+    plans: Mapping[Split, SplitPlan],
+    *,
+    max_failure_rate: float,
+    options: PipelineOptions | None = None,
+    runner: Any = None,
+) -> Summary:
+    """Writes every planned shard that is not finished yet.
+
+    Args:
+        staging: the build's folder.
+        job: what workers are told; its `decode_workers` gives way to the options and the environment.
+        plans: the planned clips.
+        max_failure_rate: the share of the clips on disk that may fail; gives way to the options.
+        options: Beam's pipeline options.
+        runner: a Beam runner; the options' where None, and FnApiRunner where they name none either.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        TooManyFailuresError: more clips failed than may; finished shards stay staged.
+        WorkerError: a worker could not do its part.
+    """
+    options = options or PipelineOptions([])
+    ours = options.view_as(BuildOptions)
+    if ours.max_failure_rate is not None:
+        max_failure_rate = ours.max_failure_rate
+    numbers, done = _unfinished(staging, plans, retry_failed=ours.retry_failed)
+    job = _with_workers(job, ours.decode_workers)
+    total = sum(len(plan.clips) for plan in plans.values())
+    if done:
+        shards = len(done) + len(numbers)
+        print(f"kinetics: going on: {len(done)} of {shards} shards were done already.", file=sys.stderr)
+    progress = Progress(staging, total, done, max_failure_rate=max_failure_rate)
+    if numbers:
+        with _clear_errors(staging, progress), progress:
+            _run_pipeline(WriteShards(job, numbers), options, runner)
+    summary = summarise(plans, read_reports(staging, plans))
+    if progress.stopped or exceeds(summary.failed, summary.planned, max_failure_rate):
+        raise _too_many(summary, max_failure_rate)
+    if summary.tried < summary.planned:
+        raise WorkerError(
+            f"Beam says that it is done, but the shards of {summary.planned - summary.tried} clips are not in "
+            f"{staging.path}.",
+            "Check that every worker reaches the data_dir under the same path; then run the same command again.",
+        )
+    return summary
+
+
+def read_reports(staging: Staging, plans: Mapping[Split, SplitPlan]) -> dict[Split, Iterator[ShardReport | None]]:
+    """Returns, of each split, an iterator that reads its shards' sidecars one by one; None for unfinished shards."""
+
+    def read(plan: SplitPlan) -> Iterator[ShardReport | None]:
+        for shard in plan.shards():
+            yield staging.read_report(shard.name)
+
+    return {split: read(plan) for split, plan in plans.items()}
+
+
+def _unfinished(
+    staging: Staging, plans: Mapping[Split, SplitPlan], *, retry_failed: bool
+) -> tuple[list[int], dict[str, tuple[int, int]]]:
+    """Returns the numbers of unfinished shards, and clips and failed clips of the finished ones by name."""
+    numbers: list[int] = []
+    done: dict[str, tuple[int, int]] = {}
+    number = 0
+    for plan in plans.values():
+        for shard in plan.shards():
+            report = staging.finished(shard.name)
+            failed = report.failures.total() if report is not None else 0
+            if report is None or (retry_failed and failed):
+                staging.forget(shard.name)
+                numbers.append(number)
+            else:
+                done[shard.name] = (len(report.clips), failed)
+            number += 1
+    return numbers, done
+
+
+def _with_workers(job: BuildJob, from_options: int | None) -> BuildJob:
+    workers: Any = from_options
+    if workers is None and os.environ.get(WORKERS_VARIABLE):
+        workers = os.environ[WORKERS_VARIABLE]
+    if workers is None:
+        return job
+    try:
+        count = int(workers)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise ConfigError(
+            f"{workers!r} decode workers cannot be started.",
+            f"Set --decode_workers or {WORKERS_VARIABLE} to 1 or more, or leave it out for one a CPU.",
+        )
+    return dataclasses.replace(job, decode_workers=count)
+
+
+def _run_pipeline(transform: WriteShards, options: PipelineOptions, runner: Any) -> None:
+    if runner is None and options.view_as(StandardOptions).runner is None:
+        # Beam's own default would first try to download another runner.
+        runner = "FnApiRunner"
+    pipeline = beam.Pipeline(runner=runner, options=options)
+    _ = pipeline | transform
+    pipeline.run().wait_until_finish()
+
+
+@contextlib.contextmanager
+def _clear_errors(staging: Staging, progress: Progress) -> Iterator[None]:
+    """Raises what a worker left in the staging folder instead of Beam's account of it."""
+    try:
+        yield
+    except KineticsError:
+        raise
+    except Exception as error:
+        if progress.stopped:
+            return
+        staging.ask_to_stop()  # threads that still write would only keep this process alive
+        found = staging.read_error()
+        if found is not None:
+            raise found from None
+        raise WorkerError(
+            f"Beam gave up: {_last_line(error)}",
+            "The traceback above this message says where. Finished shards are kept: the same command goes on.",
+        ) from error
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else 'no message'}"[:1000]
+
+
+def _too_many(summary: Summary, max_failure_rate: float) -> TooManyFailuresError:
+    rate = summary.failed / max(1, summary.tried)
+    return TooManyFailuresError(
+        f"{summary.failed:,} of the {summary.tried:,} clips tried so far failed ({100 * rate:.1f} %, "
+        f"max_failure_rate is {100 * max_failure_rate:g} %):\n{format_table(summary)}",
+        "What is staged is kept. To go on with these failures, run again with "
+        "--beam_pipeline_options=max_failure_rate=0.5 (or your limit); to try failed clips again after putting their "
+        "files right, with --beam_pipeline_options=retry_failed.",
+    )

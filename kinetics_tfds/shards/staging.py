@@ -1,0 +1,301 @@
+"""The folder in which finished shards wait until all are there.
+
+It lies beside the folders that TFDS lists and cleans, and its name carries the build's fingerprint:
+
+```
+<data_dir>/kinetics600/jpeg256/.staging/
+  1.0.0.lock
+  1.0.0-3f9a1c02b7de/
+    plan.json       what the fingerprint covers, for people and for comparing
+    plan.parquet    the planned clips, a row group a shard, so that a worker reads only its own
+    shards/         finished shards under their final names
+    reports/        one sidecar a shard, written after it: a shard without one counts as not there
+    errors/         what stopped a worker, for the process that started it
+    stop            tells workers to stop; removed when a build goes on
+```
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from etils import epath
+
+from kinetics_tfds import errors
+from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.clips.media import MediaFile, Span
+from kinetics_tfds.errors import KineticsError, PlanMismatchError, WorkerError
+from kinetics_tfds.shards.fingerprint import BuildIdentity
+from kinetics_tfds.shards.lock import is_local
+from kinetics_tfds.shards.plan import PlannedClip, ShardPlan, SplitPlan
+from kinetics_tfds.shards.report import ShardReport
+
+FOLDER = ".staging"
+
+_PLAN_SCHEMA = pa.schema(
+    [
+        ("split", pa.string()),
+        ("shard", pa.int32()),
+        ("num_shards", pa.int32()),
+        ("youtube_id", pa.string()),
+        ("time_start", pa.float64()),
+        ("time_end", pa.float64()),
+        ("label", pa.string()),
+        ("path", pa.string()),
+        ("span", pa.string()),
+    ]
+)
+_TEMPORARY = "incomplete."
+
+
+class Staging:
+    """One build's staging folder.
+
+    Attributes:
+        path: the folder.
+        fingerprint: of the build.
+    """
+
+    def __init__(self, path: epath.PathLike, fingerprint: str) -> None:
+        self.path = epath.Path(path)
+        self.fingerprint = fingerprint
+
+    @property
+    def shards(self) -> epath.Path:
+        """Where finished shards lie."""
+        return self.path / "shards"
+
+    def temporary(self, file_name: str) -> epath.Path:
+        """Returns a name for an unfinished file that no other worker uses."""
+        return self.shards / f"{_TEMPORARY}{uuid.uuid4().hex}.{file_name}"
+
+    def read_identity(self) -> BuildIdentity:
+        """Returns what the fingerprint covers.
+
+        Raises:
+            WorkerError: the folder is not there, or is of another build.
+        """
+        try:
+            identity = BuildIdentity(**json.loads((self.path / "plan.json").read_text())["covers"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WorkerError(
+                f"Cannot read the plan in {self.path}: {type(error).__name__}: {error}",
+                "Check that this worker reaches the data_dir under the same path and may read it.",
+            ) from error
+        if identity.fingerprint != self.fingerprint:
+            raise WorkerError(
+                f"The plan in {self.path} is of another build ({identity.fingerprint[:12]}).",
+                "Run the build again; two builds of one dataset must not run at once.",
+            )
+        return identity
+
+    def write_plan(self, identity: BuildIdentity, plans: Mapping[Split, SplitPlan]) -> None:
+        """Writes the plan; `plan.json` last, so that it vouches for the rest."""
+        for folder in (self.shards, self.path / "reports", self.path / "errors"):
+            folder.mkdir(parents=True, exist_ok=True)
+        with (
+            _writing(self.path / "plan.parquet") as temporary,
+            temporary.open("wb") as file,
+            pq.ParquetWriter(file, _PLAN_SCHEMA, compression="zstd") as writer,
+        ):
+            for plan in plans.values():
+                for shard in plan.shards():
+                    writer.write_table(_to_table(shard))
+        text = json.dumps({"fingerprint": identity.fingerprint, "covers": identity.to_json()}, indent=2)
+        with _writing(self.path / "plan.json") as temporary:
+            temporary.write_text(text + "\n")
+
+    def read_shard(self, number: int) -> ShardPlan:
+        """Returns one shard's plan.
+
+        Args:
+            number: counts the shards of all splits in the plan's order, from 0.
+        """
+        with (self.path / "plan.parquet").open("rb") as file:
+            return _from_table(pq.ParquetFile(file).read_row_group(number))
+
+    def read_shards(self) -> Iterator[ShardPlan]:
+        """Yields every shard's plan, in order."""
+        with (self.path / "plan.parquet").open("rb") as file:
+            parquet = pq.ParquetFile(file)
+            for number in range(parquet.num_row_groups):
+                yield _from_table(parquet.read_row_group(number))
+
+    def write_report(self, report: ShardReport) -> None:
+        """Writes a shard's sidecar; from then on the shard counts as finished."""
+        with _writing(self.path / "reports" / f"{report.name}.json") as temporary:
+            temporary.write_text(json.dumps(report.to_json(), separators=(",", ":")))
+
+    def read_report(self, name: str) -> ShardReport | None:
+        """Returns a finished shard's sidecar, or None where there is none that can be used."""
+        try:
+            report = ShardReport.from_json(json.loads((self.path / "reports" / f"{name}.json").read_text()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return report if report.fingerprint == self.fingerprint else None
+
+    def report_names(self) -> set[str]:
+        """Returns the names of the shards that have a sidecar."""
+        folder = self.path / "reports"
+        if is_local(folder):  # called every second or so: half a millisecond a thousand shards
+            names = os.listdir(folder) if folder.is_dir() else []
+        else:
+            names = [file.name for file in folder.iterdir()]
+        return {name.removesuffix(".json") for name in names if name.endswith(".json")}
+
+    def finished(self, name: str) -> ShardReport | None:
+        """Returns a shard's sidecar if the shard itself is there too, in its full size."""
+        report = self.read_report(name)
+        if report is None:
+            return None
+        try:
+            size = (self.shards / report.file_name).stat().length
+        except OSError:
+            return None
+        return report if size == report.file_bytes else None
+
+    def forget(self, name: str) -> None:
+        """Removes a shard's sidecar, so that the shard is written again."""
+        (self.path / "reports" / f"{name}.json").unlink(missing_ok=True)
+
+    def write_error(self, error: KineticsError) -> None:
+        """Leaves an error for the process that started the build: Beam itself hands on only text."""
+        values = {"type": type(error).__name__, "problem": error.problem, "next_step": error.next_step}
+        with _writing(self.path / "errors" / f"{time.time():.3f}-{uuid.uuid4().hex[:8]}.json") as temporary:
+            temporary.write_text(json.dumps(values))
+
+    def read_error(self) -> KineticsError | None:
+        """Returns the first error a worker left, or None."""
+        for file in sorted((self.path / "errors").glob("*.json")):
+            values = json.loads(file.read_text())
+            kind = getattr(errors, values["type"], WorkerError)
+            return kind(values["problem"], values["next_step"])
+        return None
+
+    def ask_to_stop(self) -> None:
+        """Tells all workers to stop at their next clip."""
+        (self.path / "stop").write_text("stop\n")
+
+    def asked_to_stop(self) -> bool:
+        """Returns whether workers should stop."""
+        return (self.path / "stop").exists()
+
+    def clean(self) -> None:
+        """Removes what a killed run left behind: unfinished files, errors, the wish to stop."""
+        (self.path / "stop").unlink(missing_ok=True)
+        for file in (self.path / "errors").glob("*.json"):
+            file.unlink(missing_ok=True)
+        for folder in (self.path, self.shards, self.path / "reports", self.path / "errors"):
+            for file in folder.glob(f"{_TEMPORARY}*"):
+                file.unlink(missing_ok=True)
+
+
+def open_staging(
+    dataset_folder: epath.Path, identity: BuildIdentity, plans: Mapping[Split, SplitPlan], *, overwrite: bool
+) -> Staging:
+    """Returns the staging folder of a build: the one that an earlier run left, or a new one.
+
+    Args:
+        dataset_folder: the folder of the dataset's config, which holds the versions' folders.
+        identity: what the build's bytes depend on.
+        plans: the planned clips.
+        overwrite: whether to discard what other builds of this version staged.
+
+    Raises:
+        PlanMismatchError: another build's finished shards are staged, and `overwrite` is off.
+    """
+    top = dataset_folder / FOLDER
+    here = Staging(top / f"{identity.version}-{identity.fingerprint[:12]}", identity.fingerprint)
+    if top.exists():
+        for folder in sorted(top.glob(f"{identity.version}-*")):
+            if folder.name == here.path.name and not overwrite:
+                continue
+            if not overwrite and _holds_shards(folder):
+                raise _mismatch(folder, identity, plans)
+            folder.rmtree()
+    if not (here.path / "plan.json").exists():
+        here.write_plan(identity, plans)
+    here.clean()
+    return here
+
+
+def discard_staging(dataset_folder: epath.Path, version: str, fingerprint: str) -> None:
+    """Removes a build's staging folder, if there is one; the shards it held have moved on."""
+    folder = dataset_folder / FOLDER / f"{version}-{fingerprint[:12]}"
+    if folder.exists():
+        folder.rmtree()
+
+
+def _holds_shards(folder: epath.Path) -> bool:
+    reports = folder / "reports"
+    return reports.exists() and any(True for _ in reports.glob("*.json"))
+
+
+def _mismatch(folder: epath.Path, identity: BuildIdentity, plans: Mapping[Split, SplitPlan]) -> PlanMismatchError:
+    from kinetics_tfds.shards import mismatch  # reads the whole other plan: only when there is something to say
+
+    lines = mismatch.describe(folder, identity, plans)
+    shards = sum(1 for _ in (folder / "reports").glob("*.json"))
+    return PlanMismatchError(
+        "\n    ".join(
+            [f"Another build of this dataset is half done in {folder} ({shards} shards), and differs:", *lines]
+        ),
+        "Run with the settings and clips of that build to finish it, or add --overwrite (or delete that folder) to "
+        "discard it and start this one.",
+    )
+
+
+def _to_table(shard: ShardPlan) -> pa.Table:
+    clips = shard.clips
+    return pa.table(
+        {
+            "split": [str(shard.split)] * len(clips),
+            "shard": [shard.index] * len(clips),
+            "num_shards": [shard.num_shards] * len(clips),
+            "youtube_id": [planned.clip.youtube_id for planned in clips],
+            "time_start": [planned.clip.time_start for planned in clips],
+            "time_end": [planned.clip.time_end for planned in clips],
+            "label": [planned.clip.label for planned in clips],
+            "path": [planned.media.path for planned in clips],
+            "span": [str(planned.media.span) for planned in clips],
+        },
+        schema=_PLAN_SCHEMA,
+    )
+
+
+def _from_table(table: pa.Table) -> ShardPlan:
+    rows: list[dict[str, Any]] = table.to_pylist()
+    split = Split(rows[0]["split"])
+    clips = tuple(
+        PlannedClip(
+            Clip(split, row["youtube_id"], row["time_start"], row["time_end"], row["label"]),
+            MediaFile(row["path"], Span(row["span"])),
+        )
+        for row in rows
+    )
+    return ShardPlan(split, rows[0]["shard"], rows[0]["num_shards"], clips)
+
+
+@dataclasses.dataclass
+class _writing:  # noqa: N801 - used as a context manager only
+    """Gives a temporary path, and renames it to the wanted one when all went well."""
+
+    path: epath.Path
+
+    def __enter__(self) -> epath.Path:
+        self._temporary = self.path.parent / f"{_TEMPORARY}{uuid.uuid4().hex}.{self.path.name}"
+        return self._temporary
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._temporary.replace(self.path)
+        else:
+            self._temporary.unlink(missing_ok=True)

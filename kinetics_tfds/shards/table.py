@@ -1,0 +1,131 @@
+"""The table at the end of a build: what became of the rows, by split and reason."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kinetics_tfds.annotations.clip import Split
+from kinetics_tfds.shards.plan import SplitPlan
+from kinetics_tfds.shards.report import ClipState, ShardReport
+
+_SHOWN_FAILURES = 10
+
+
+@dataclasses.dataclass
+class SplitCounts:
+    """How many rows of a split ended how.
+
+    Attributes:
+        rows: annotation rows.
+        planned: clips on disk that were to be tried.
+        written: records.
+        missing: rows without a file.
+        excluded: rows left out by settings.
+        failed: clips that failed, by reason.
+        shard_lengths: records of each shard, in order.
+        file_bytes: size of all its shards.
+    """
+
+    rows: int = 0
+    planned: int = 0
+    written: int = 0
+    missing: int = 0
+    excluded: int = 0
+    failed: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    shard_lengths: list[int] = dataclasses.field(default_factory=list)
+    file_bytes: int = 0
+
+    @property
+    def tried(self) -> int:
+        """Clips that were written or failed."""
+        return self.written + self.failed.total()
+
+
+@dataclasses.dataclass
+class Summary:
+    """How a build ended, or how far it came.
+
+    Attributes:
+        splits: counts by split.
+        examples: a few failures, each `path: reason: detail`.
+    """
+
+    splits: dict[Split, SplitCounts]
+    examples: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def planned(self) -> int:
+        """Clips on disk that were to be tried, in all splits."""
+        return sum(counts.planned for counts in self.splits.values())
+
+    @property
+    def tried(self) -> int:
+        """Clips that were written or failed, in all splits."""
+        return sum(counts.tried for counts in self.splits.values())
+
+    @property
+    def failed(self) -> int:
+        """Clips that failed, in all splits."""
+        return sum(counts.failed.total() for counts in self.splits.values())
+
+
+def summarise(plans: Mapping[Split, SplitPlan], reports: Mapping[Split, Iterable[ShardReport | None]]) -> Summary:
+    """Counts what became of every row.
+
+    Args:
+        plans: of every split that has rows.
+        reports: of each split that has shards, every shard's report in order, None for shards that are not finished.
+    """
+    summary = Summary({})
+    for split, plan in plans.items():
+        counts = SplitCounts(
+            rows=len(plan.clips) + len(plan.missing) + len(plan.excluded),
+            planned=len(plan.clips),
+            missing=len(plan.missing),
+            excluded=len(plan.excluded),
+        )
+        for shard, report in zip(plan.shards(), reports.get(split, ()), strict=False):
+            if report is None:
+                continue
+            counts.written += report.written
+            counts.failed += report.failures
+            counts.shard_lengths.append(report.written)
+            counts.file_bytes += report.file_bytes
+            if len(summary.examples) < _SHOWN_FAILURES and report.failures:
+                for planned, came in zip(shard.clips, report.clips, strict=True):
+                    if came.state is ClipState.FAILED and len(summary.examples) < _SHOWN_FAILURES:
+                        summary.examples.append(f"{planned.media.path}: {came.reason}: {came.detail}")
+        summary.splits[split] = counts
+    return summary
+
+
+def format_table(summary: Summary) -> str:
+    """Returns the table as lines of text, ready to print."""
+    head = ("split", "rows", "found", "written", "failed", "missing", "excluded")
+    body: list[tuple[Any, ...]] = [
+        (str(split), each.rows, each.planned, each.written, each.failed.total(), each.missing, each.excluded)
+        for split, each in summary.splits.items()
+    ]
+    if len(body) > 1:
+        body.append(("all", *(sum(column) for column in zip(*(row[1:] for row in body), strict=True))))
+    cells = [head, *((row[0], *(f"{value:,}" for value in row[1:])) for row in body)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) if not column else cell.rjust(width) for column, (cell, width) in enumerate(pairs))
+        for pairs in (list(zip(row, widths, strict=True)) for row in cells)
+    ]
+    lines += [
+        f"{split}: no clip found, left out of the dataset" for split, each in summary.splits.items() if not each.planned
+    ]
+    lines += [
+        f"{split} failed: " + ", ".join(f"{reason} {clips:,}" for reason, clips in each.failed.most_common())
+        for split, each in summary.splits.items()
+        if each.failed
+    ]
+    if summary.examples:
+        lines.append("the first failures:" if summary.failed > len(summary.examples) else "failures:")
+        lines += [f"  {example}" for example in summary.examples]
+    return "\n".join(lines)

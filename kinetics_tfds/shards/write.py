@@ -1,0 +1,247 @@
+"""Writes one shard: decodes its clips in order and streams their records into a file. Knows nothing of Beam.
+
+The shard appears under its name only when it is whole, and its sidecar after it. A process that dies leaves at most a
+file with a temporary name. Memory is that of the clips in flight.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+
+from etils import epath
+from tensorflow_datasets.core import file_adapters, naming
+
+from kinetics_tfds.annotations.versions import get_version
+from kinetics_tfds.decode.pool import DecodePool
+from kinetics_tfds.decode.revision import versions
+from kinetics_tfds.decode.types import (
+    DecodedClip,
+    DecodeFailure,
+    DecodeLimits,
+    DecodeRequest,
+    DecodeSettings,
+    FailureReason,
+)
+from kinetics_tfds.errors import ConfigError, WorkerError
+from kinetics_tfds.features import RECORD_REVISION, make_features, to_example
+from kinetics_tfds.shards.fingerprint import BuildIdentity, compare_mappings
+from kinetics_tfds.shards.lock import is_local
+from kinetics_tfds.shards.media import MediaSource
+from kinetics_tfds.shards.plan import ShardPlan
+from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
+from kinetics_tfds.shards.serialise import ExampleSerialiser
+from kinetics_tfds.shards.staging import Staging
+
+# TFDS's Parquet writer loses records when it is given an iterator of more than a hundred.
+FILE_FORMATS = ("tfrecord", "array_record", "riegeli")
+
+_LOOK_FOR_STOP_SECONDS = 2.0
+
+
+class StoppedError(Exception):
+    """The build was asked to stop while this shard was being written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildJob:
+    """What a worker is told; everything else it reads from the staging folder.
+
+    Attributes:
+        staging: the staging folder.
+        fingerprint: of the build.
+        kinetics: name of the Kinetics version whose classes the labels are.
+        media_root: the folder that the plan's paths are relative to.
+        limits: what one file may cost.
+        decode_workers: decode processes in each worker process; None for one a CPU.
+    """
+
+    staging: str
+    fingerprint: str
+    kinetics: str
+    media_root: str
+    limits: DecodeLimits = dataclasses.field(default_factory=DecodeLimits)
+    decode_workers: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardOutcome:
+    """A written shard's report, and what only counters want to know.
+
+    Attributes:
+        report: the sidecar's content.
+        decode_ms: time in the decode worker of each written clip.
+    """
+
+    report: ShardReport
+    decode_ms: tuple[int, ...]
+
+
+def check_file_format(name: str) -> None:
+    """Raises ConfigError for a record format that cannot be written clip by clip."""
+    if name not in FILE_FORMATS:
+        raise ConfigError(
+            f"The file format {name!r} cannot be written clip by clip.",
+            f"Use one of {', '.join(FILE_FORMATS)}; `tfds convert_format` makes others from a finished dataset.",
+        )
+
+
+def decode_settings(identity: BuildIdentity) -> DecodeSettings:
+    """Returns the part of a build's settings that a decode worker needs."""
+    return DecodeSettings(**{f.name: identity.settings[f.name] for f in dataclasses.fields(DecodeSettings)})
+
+
+class ShardWriter:
+    """Writes the shards of one build, in one process; several threads may write at once.
+
+    Attributes:
+        staging: the build's staging folder.
+    """
+
+    def __init__(self, job: BuildJob, on_clip: Callable[[str, ClipReport], None] | None = None) -> None:
+        """Reads the plan and checks that this process would write the same bytes as any other.
+
+        Args:
+            job: what to write.
+            on_clip: called with the shard's name after each clip.
+
+        Raises:
+            WorkerError: the plan cannot be read, or was made with other versions.
+        """
+        self.staging = Staging(job.staging, job.fingerprint)
+        self._job = job
+        self._on_clip = on_clip or (lambda name, report: None)
+        self._identity = self.staging.read_identity()
+        _check_versions(self._identity)
+        settings = self._identity.settings
+        self._features = make_features(get_version(job.kinetics).class_names, settings["audio_rate"])
+        self._serialise = ExampleSerialiser(self._features)
+        self._format = file_adapters.FileFormat.from_value(self._identity.file_format)
+        self._media = MediaSource(job.media_root)
+
+    def open_pool(self) -> DecodePool:
+        """Returns a pool of decode workers for this build; the caller closes it."""
+        return DecodePool(decode_settings(self._identity), self._job.limits, self._job.decode_workers)
+
+    def write(self, number: int, pool: DecodePool, on_all_requested: Callable[[], None] | None = None) -> ShardOutcome:
+        """Writes one shard and its sidecar, or finds that both are there.
+
+        Args:
+            number: counts the shards of all splits in the plan's order, from 0.
+            pool: decodes the clips.
+            on_all_requested: called when the last clip has been handed to the pool: the next shard may start.
+
+        Raises:
+            StoppedError: the build was asked to stop.
+        """
+        shard = self.staging.read_shard(number)
+        finished = self.staging.finished(shard.name)
+        if finished is not None:  # a runner may hand out an element twice
+            if on_all_requested:
+                on_all_requested()
+            return ShardOutcome(finished, ())
+        reports: list[ClipReport] = []
+        decode_ms: list[int] = []
+        final = self.staging.shards / self._file_name(shard)
+        temporary = self.staging.temporary(final.name)
+        try:
+            records = self._records(shard, self._decoded(shard, pool, on_all_requested), reports, decode_ms)
+            with contextlib.closing(records):
+                file_adapters.ADAPTER_FOR_FORMAT[self._format].write_examples(temporary, records)
+            _flush_to_disk(temporary)
+            size = temporary.stat().length
+            temporary.replace(final)
+        finally:
+            self._media.finish(shard)
+            temporary.unlink(missing_ok=True)
+        report = ShardReport(
+            self._job.fingerprint, str(shard.split), shard.index, shard.num_shards, final.name, size, tuple(reports)
+        )
+        self.staging.write_report(report)
+        return ShardOutcome(report, tuple(decode_ms))
+
+    def _file_name(self, shard: ShardPlan) -> str:
+        template = naming.ShardedFileTemplate(
+            data_dir=epath.Path("."),
+            dataset_name=self._identity.dataset,
+            split=str(shard.split),
+            filetype_suffix=self._format.file_suffix,
+        )
+        return template.relative_filepath(shard_index=shard.index, num_shards=shard.num_shards)
+
+    def _decoded(
+        self, shard: ShardPlan, pool: DecodePool, on_all_requested: Callable[[], None] | None
+    ) -> Iterator[DecodedClip | DecodeFailure]:
+        """Yields what came of each clip, in order."""
+
+        def requests() -> Iterator[DecodeRequest]:
+            yield from self._media.requests(shard)
+            if on_all_requested:
+                on_all_requested()
+
+        for request, outcome in pool.decode(requests()):
+            problem = self._media.problem(request)
+            self._media.release(request)
+            yield outcome if problem is None else DecodeFailure(FailureReason.UNREADABLE, problem)
+
+    def _records(
+        self,
+        shard: ShardPlan,
+        outcomes: Iterable[DecodedClip | DecodeFailure],
+        reports: list[ClipReport],
+        decode_ms: list[int],
+    ) -> Generator[tuple[str, bytes]]:
+        """Yields the key and bytes of each record, and appends a report for each clip."""
+        written = 0
+        look_again = time.monotonic() + _LOOK_FOR_STOP_SECONDS
+        for planned, outcome in zip(shard.clips, outcomes, strict=True):
+            if time.monotonic() >= look_again:
+                if self.staging.asked_to_stop():
+                    raise StoppedError(f"asked to stop while writing {shard.name}")
+                look_again = time.monotonic() + _LOOK_FOR_STOP_SECONDS
+            if isinstance(outcome, DecodeFailure):
+                report = ClipReport(ClipState.FAILED, reason=str(outcome.reason), detail=outcome.detail)
+            else:
+                record = self._serialise(self._features.encode_example(to_example(planned.clip, outcome)))
+                report = ClipReport(
+                    ClipState.WRITTEN,
+                    index=written,
+                    detail=outcome.damage or "",
+                    frames=len(outcome.frames),
+                    bytes=len(record),
+                    digest=hash_record(record),
+                )
+                written += 1
+                decode_ms.append(round(outcome.decode_seconds * 1000))
+                yield planned.clip.id, record
+            reports.append(report)
+            self._on_clip(shard.name, report)
+
+
+def hash_record(record: bytes) -> str:
+    """Returns the hash that reports and manifests hold of a serialised record: blake2b, 32 hexadecimal digits."""
+    return hashlib.blake2b(record, digest_size=16).hexdigest()
+
+
+def _check_versions(identity: BuildIdentity) -> None:
+    here = {**versions(), "record": str(RECORD_REVISION)}
+    there = {**identity.versions, "record": str(identity.record_revision)}
+    differences = compare_mappings(there, here)
+    if differences:
+        raise WorkerError(
+            "This worker would write other bytes than the plan was made for: " + "; ".join(differences) + ".",
+            "Install the same versions on the workers as on the machine that starts the build (docs/building.md).",
+        )
+
+
+def _flush_to_disk(path: epath.Path) -> None:
+    if is_local(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
