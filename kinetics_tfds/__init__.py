@@ -1,5 +1,68 @@
 """Kinetics-400, -600, -700 and -700-2020 for TensorFlow Datasets.
 
 Importing this package registers the four builders with TFDS. It stays cheap: TFDS is not imported from here, so that
-decode workers and commands that need no tensor start in a fraction of a second.
+decode workers and commands that need no tensor start in a fraction of a second. For the same reason the public names
+are imported when they are first used.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from kinetics_tfds.registration import register_with_tfds
+
+if TYPE_CHECKING:
+    from kinetics_tfds.annotations import (
+        VERSIONS,
+        AnnotationSet,
+        Clip,
+        KineticsVersion,
+        Split,
+        get_version,
+        map_class,
+        read_annotations,
+    )
+    from kinetics_tfds.config import KineticsConfig
+    from kinetics_tfds.errors import KineticsError
+
+_HOMES = {
+    "VERSIONS": "annotations",
+    "AnnotationSet": "annotations",
+    "Clip": "annotations",
+    "KineticsVersion": "annotations",
+    "Split": "annotations",
+    "get_version": "annotations",
+    "map_class": "annotations",
+    "read_annotations": "annotations",
+    "KineticsConfig": "config",
+    "KineticsError": "errors",
+}
+
+__all__ = [
+    "VERSIONS",
+    "AnnotationSet",
+    "Clip",
+    "KineticsConfig",
+    "KineticsError",
+    "KineticsVersion",
+    "Split",
+    "get_version",
+    "map_class",
+    "read_annotations",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value  # asked once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+register_with_tfds()

@@ -14,8 +14,6 @@ import zipfile
 from collections.abc import Iterator
 from typing import IO, NamedTuple, Protocol
 
-from etils import epath
-
 from kinetics_tfds.annotations.names import LIST_SUFFIXES, is_annotation_file
 from kinetics_tfds.errors import AnnotationError
 
@@ -48,6 +46,8 @@ def open_lists(path: str | os.PathLike[str]) -> Iterator[OpenList]:
         AnnotationError: an archive holds no list, or something is larger than any real list.
         OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error: the file cannot be read or is damaged.
     """
+    from etils import epath  # decode workers import this package, and need no files of ours
+
     name = os.fspath(path)
     with epath.Path(path).open("rb") as file:
         stream = _capped(file, MAX_ARCHIVE_BYTES, name)

@@ -1,0 +1,1 @@
+"""Kinetics-400 as a TFDS dataset."""

@@ -1,0 +1,1 @@
+"""Kinetics-700 as a TFDS dataset."""
