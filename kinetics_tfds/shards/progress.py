@@ -44,6 +44,11 @@ class Live:
         with self._lock:
             self._done.pop(shard, None)
 
+    def clear(self) -> None:
+        """Forgets every shard, such as those of a build that failed."""
+        with self._lock:
+            self._done.clear()
+
     def read(self) -> dict[str, tuple[int, int]]:
         """Returns clips done and clips failed by shard."""
         with self._lock:
@@ -89,6 +94,7 @@ class Progress:
         self.stopped = False
 
     def __enter__(self) -> Progress:
+        LIVE.clear()
         self._history.append((time.monotonic(), self._counts()[0]))
         self._thread.start()
         return self

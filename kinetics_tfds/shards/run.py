@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import sys
@@ -13,14 +12,14 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from kinetics_tfds.annotations.clip import Split
-from kinetics_tfds.errors import ConfigError, KineticsError, TooManyFailuresError, WorkerError
+from kinetics_tfds.errors import ConfigError, TooManyFailuresError, WorkerError
 from kinetics_tfds.shards.failures import exceeds
 from kinetics_tfds.shards.plan import SplitPlan
 from kinetics_tfds.shards.progress import Progress
 from kinetics_tfds.shards.report import ShardReport
 from kinetics_tfds.shards.staging import Staging
 from kinetics_tfds.shards.table import Summary, format_table, summarise
-from kinetics_tfds.shards.transform import BuildOptions, WriteShards
+from kinetics_tfds.shards.transform import BuildOptions, WriteShards, close_pools
 from kinetics_tfds.shards.write import BuildJob
 
 WORKERS_VARIABLE = "KINETICS_DECODE_WORKERS"
@@ -64,8 +63,11 @@ def run_build(
         print(f"kinetics: going on: {len(done)} of {shards} shards were done already.", file=sys.stderr)
     progress = Progress(staging, total, done, max_failure_rate=max_failure_rate)
     if numbers:
-        with _clear_errors(staging, progress), progress:
-            _run_pipeline(WriteShards(job, numbers), options, runner)
+        with progress:
+            _run_pipeline(WriteShards(job, numbers), options, runner, staging)
+        error = staging.read_error()
+        if error is not None:
+            raise error
     summary = summarise(plans, read_reports(staging, plans))
     if progress.stopped or exceeds(summary.failed, summary.planned, max_failure_rate):
         raise _too_many(summary, max_failure_rate)
@@ -126,26 +128,15 @@ def _with_workers(job: BuildJob, from_options: int | None) -> BuildJob:
     return dataclasses.replace(job, decode_workers=count)
 
 
-def _run_pipeline(transform: WriteShards, options: PipelineOptions, runner: Any) -> None:
+def _run_pipeline(transform: WriteShards, options: PipelineOptions, runner: Any, staging: Staging) -> None:
     if runner is None and options.view_as(StandardOptions).runner is None:
         # Beam's own default would first try to download another runner.
         runner = "FnApiRunner"
     pipeline = beam.Pipeline(runner=runner, options=options)
     _ = pipeline | transform
-    pipeline.run().wait_until_finish()
-
-
-@contextlib.contextmanager
-def _clear_errors(staging: Staging, progress: Progress) -> Iterator[None]:
-    """Raises what a worker left in the staging folder instead of Beam's account of it."""
     try:
-        yield
-    except KineticsError:
-        raise
+        pipeline.run().wait_until_finish()
     except Exception as error:
-        if progress.stopped:
-            return
-        staging.ask_to_stop()  # threads that still write would only keep this process alive
         found = staging.read_error()
         if found is not None:
             raise found from None
@@ -153,6 +144,9 @@ def _clear_errors(staging: Staging, progress: Progress) -> Iterator[None]:
             f"Beam gave up: {_last_line(error)}",
             "The traceback above this message says where. Finished shards are kept: the same command goes on.",
         ) from error
+    finally:
+        staging.ask_to_stop()  # after an error, threads that still write would only keep this process alive
+        close_pools()
 
 
 def _last_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ import collections
 import concurrent.futures
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -20,7 +20,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from kinetics_tfds.errors import KineticsError
 from kinetics_tfds.shards.progress import LIVE
 from kinetics_tfds.shards.report import ClipState
-from kinetics_tfds.shards.write import BuildJob, ShardOutcome, ShardWriter
+from kinetics_tfds.shards.staging import Staging
+from kinetics_tfds.shards.write import BuildJob, ShardOutcome, ShardWriter, StoppedError
 
 _NAMESPACE = "kinetics"
 
@@ -73,53 +74,68 @@ class WriteShards(beam.PTransform):
 
 
 class _WriteShard(beam.DoFn):
-    """Writes shards in threads of its own, two at most: one that ends and one that begins."""
+    """Writes shards in threads of its own, two at most: one that ends and one that begins.
+
+    An error that says what a user can do about it goes to the staging folder, and the pipeline ends without it: no
+    runner would gain by trying again. Any other error is Beam's, which may try again.
+    """
 
     def __init__(self, job: BuildJob) -> None:
         self._job = job
 
     def setup(self) -> None:
-        self._shared = _Shared.join(self._job)
+        self._shared: _Shared | None = None
+        try:
+            self._shared = _Shared.join(self._job)
+        except KineticsError as error:
+            _report(Staging(self._job.staging, self._job.fingerprint), error)
         self._threads = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="write-shard")
-        self._in_hand: collections.deque[concurrent.futures.Future[ShardOutcome]] = collections.deque()
+        self._in_hand: collections.deque[concurrent.futures.Future[ShardOutcome | None]] = collections.deque()
 
     def process(self, number: int) -> Iterator[str]:
+        if self._shared is None:
+            return
         all_requested = threading.Event()
-        future = self._threads.submit(self._write, number, all_requested)
-        self._in_hand.append(future)
+        self._in_hand.append(self._threads.submit(self._write, self._shared, number, all_requested))
         all_requested.wait()
-        # The one before has had all its clips decoded before this one's were; it is as good as written.
-        while len(self._in_hand) > 1 or (self._in_hand and self._in_hand[0].done()):
-            yield self._finish()
+        # All clips of the shard before were decoded ahead of this one's last: that shard is as good as written.
+        while len(self._in_hand) > 1:
+            yield from self._finish()
 
     def finish_bundle(self) -> Iterator[Any]:
+        window = beam.transforms.window.GlobalWindow()
         while self._in_hand:
-            yield beam.utils.windowed_value.WindowedValue(
-                self._finish(), beam.transforms.window.GlobalWindow().max_timestamp(), [_global_window()]
-            )
+            for name in self._finish():
+                yield beam.utils.windowed_value.WindowedValue(name, window.max_timestamp(), [window])
 
     def teardown(self) -> None:
         self._threads.shutdown(wait=True)
-        self._shared.leave()
+        if self._shared is not None:
+            self._shared.leave()
 
-    def _write(self, number: int, all_requested: threading.Event) -> ShardOutcome:
+    def _write(self, shared: _Shared, number: int, all_requested: threading.Event) -> ShardOutcome | None:
         try:
-            return self._shared.writer.write(number, self._shared.pool, all_requested.set)
+            return shared.writer.write(number, shared.pool, all_requested.set)
+        except StoppedError:
+            return None
         except KineticsError as error:
-            self._shared.writer.staging.write_error(error)
-            raise
+            _report(shared.writer.staging, error)
+            return None
         finally:
             all_requested.set()
 
-    def _finish(self) -> str:
+    def _finish(self) -> list[str]:
         outcome = self._in_hand.popleft().result()
+        if outcome is None:
+            return []
         _count(outcome)
         LIVE.finish(outcome.report.name)
-        return outcome.report.name
+        return [outcome.report.name]
 
 
-def _global_window() -> Any:
-    return beam.transforms.window.GlobalWindow()
+def _report(staging: Staging, error: KineticsError) -> None:
+    staging.write_error(error)
+    staging.ask_to_stop()
 
 
 def _count(outcome: ShardOutcome) -> None:
@@ -146,11 +162,11 @@ class _Shared:
     """The writer and the decode pool that all DoFns of one process and build share."""
 
     _lock = threading.Lock()
-    _known: dict[BuildJob, _Shared] = {}  # noqa: RUF012 - the process's own, on purpose
+    _known: ClassVar[dict[BuildJob, _Shared]] = {}
 
     def __init__(self, job: BuildJob) -> None:
         self._job = job
-        self.users = 0
+        self._users = 0
         self.writer = ShardWriter(job, on_clip=LIVE.add)
         self.pool = self.writer.open_pool()
 
@@ -160,24 +176,23 @@ class _Shared:
         with cls._lock:
             shared = cls._known.get(job)
             if shared is None:
-                shared = cls._known[job] = _open(job)
-            shared.users += 1
+                shared = cls._known[job] = _Shared(job)
+            shared._users += 1
             return shared
 
     def leave(self) -> None:
         """Closes both when the last user has left."""
         with self._lock:
-            self.users -= 1
-            if self.users == 0:
-                del self._known[self._job]
-                self.pool.close()
+            self._users -= 1
+            if self._users or self._known.pop(self._job, None) is None:
+                return
+        self.pool.close()
 
 
-def _open(job: BuildJob) -> _Shared:
-    try:
-        return _Shared(job)
-    except KineticsError as error:
-        from kinetics_tfds.shards.staging import Staging
-
-        Staging(job.staging, job.fingerprint).write_error(error)
-        raise
+def close_pools() -> None:
+    """Ends the decode workers of this process that a failed pipeline has left."""
+    with _Shared._lock:
+        left = list(_Shared._known.values())
+        _Shared._known.clear()
+    for shared in left:
+        shared.pool.close()

@@ -144,6 +144,8 @@ class ShardWriter:
             if on_all_requested:
                 on_all_requested()
             return ShardOutcome(finished, ())
+        if self.staging.asked_to_stop():
+            raise StoppedError(f"asked to stop before writing {shard.name}")
         reports: list[ClipReport] = []
         decode_ms: list[int] = []
         final = self.staging.shards / self._file_name(shard)
