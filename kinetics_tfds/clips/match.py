@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kinetics_tfds.annotations.classes import fold_label
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.clips.layouts import MediaName, read_name
 from kinetics_tfds.clips.listing import MEDIA_SUFFIXES, Listing
@@ -127,16 +128,13 @@ class _FolderLabels:
     """Finds the class that a file's folders name."""
 
     def __init__(self, class_names: Sequence[str]) -> None:
-        from kinetics_tfds.annotations.classes import fold_label
-
-        self._fold = fold_label
         self._by_fold = {fold_label(name): name for name in class_names}
         self._known: dict[tuple[str, ...], str | None] = {}
 
     def __call__(self, folders: tuple[str, ...]) -> str | None:
         """Returns the raw name of the class of the nearest folder that names one, or None."""
         if folders not in self._known:
-            named = (self._by_fold.get(self._fold(folder)) for folder in folders)
+            named = (self._by_fold.get(fold_label(folder)) for folder in folders)
             self._known[folders] = next((label for label in named if label is not None), None)
         return self._known[folders]
 
