@@ -7,6 +7,8 @@ the private hook `_generate_splits` is overridden.
 from __future__ import annotations
 
 import os
+import pathlib
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +17,7 @@ from etils import epath
 
 from kinetics_tfds.annotations.versions import KineticsVersion, get_version
 from kinetics_tfds.config import DEFAULT_CONFIG, NAMED_CONFIGS, VERSION, KineticsConfig
-from kinetics_tfds.errors import ClipsError, ConfigError
+from kinetics_tfds.errors import ClipsError, ConfigError, show_errors_plainly
 from kinetics_tfds.features import make_features, to_example
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from kinetics_tfds.shards.plan import PlannedClip, SplitPlan
     from kinetics_tfds.shards.staging import Staging
     from kinetics_tfds.shards.table import Summary
+
+if pathlib.Path(sys.argv[0]).stem == "tfds":
+    show_errors_plainly()  # that program is TFDS's, and would show a traceback first
 
 HOMEPAGE = "https://github.com/google-deepmind/kinetics-i3d"
 
@@ -39,7 +44,6 @@ class KineticsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     KINETICS: ClassVar[str]
 
     VERSION = tfds.core.Version(VERSION)
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {str(VERSION): "First release."}
     # `tfds build kinetics600` builds every config listed here when none is named; the others are in `builder_configs`.
     BUILDER_CONFIGS: ClassVar[list[KineticsConfig]] = [DEFAULT_CONFIG]  # pyright: ignore[reportIncompatibleVariableOverride]
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
@@ -241,7 +245,7 @@ def _manual_dir(dl_manager: Any) -> epath.Path:
         return dl_manager.manual_dir
     except AssertionError as error:
         raise ClipsError(
-            f"There is no folder of clips: {str(error).splitlines()[0]}",
+            f"There is no folder of clips: {str(error).split('. Create it')[0]}.",
             "Pass --manual_dir=FOLDER with your clips, in any layout; or try --config=sample, which needs none; or get "
             "clips from YouTube with `python -m beam_pipelines.acquire`.",
         ) from None

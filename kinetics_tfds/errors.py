@@ -6,6 +6,9 @@ prints both and exits with code 1; nothing that was already written is removed o
 
 from __future__ import annotations
 
+import sys
+from types import TracebackType
+
 
 class KineticsError(Exception):
     """Something a user can put right.
@@ -59,3 +62,16 @@ class LoaderError(KineticsError):
 
 class AcquireError(KineticsError):
     """A run of acquiring has to stop: limits, credentials, disk."""
+
+
+def show_errors_plainly() -> None:
+    """Makes this process end with the message alone, no traceback, when nobody catches a KineticsError."""
+    before = sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, KineticsError):
+            print(f"{kind.__name__}: {error}", file=sys.stderr)
+        else:
+            before(kind, error, trace)
+
+    sys.excepthook = show
