@@ -128,8 +128,8 @@ the official ones are downloaded where there are none. Without clips: --config=s
         assert self.info.file_format is not None
         file_format = self.info.file_format.value
         write.check_file_format(file_format)
-        inputs = self._find_inputs(dl_manager)
-        plans = self._plan(inputs, download_config)
+        inputs = self.find_inputs(dl_manager)
+        plans = self.plan(inputs, download_config)
         identity = self._identity(plans, file_format)
         folder = self.data_path.parent
         staging = open_staging(folder, identity, plans, overwrite=download_config.download_mode.overwrite_dataset)
@@ -181,7 +181,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
             splits=describe_splits(plans),
         )
 
-    def _find_inputs(self, dl_manager: Any) -> Inputs:
+    def find_inputs(self, dl_manager: Any) -> Inputs:
         """Returns the rows and the files of their clips; makes the sample's first where the config asks for it."""
         from kinetics_tfds.shards.inputs import read_inputs
 
@@ -194,7 +194,13 @@ the official ones are downloaded where there are none. Without clips: --config=s
             root = _manual_dir(dl_manager)
         return read_inputs(os.fspath(root), self.kinetics_version, dl_manager.download)
 
-    def _plan(self, inputs: Inputs, download_config: Any) -> dict[Split, SplitPlan]:
+    def plan(self, inputs: Inputs, download_config: Any) -> dict[Split, SplitPlan]:
+        """Returns what a build would do with every row, by split.
+
+        Raises:
+            ClipsError: there is nothing to build.
+            ConfigError: the config names a class that the version does not have.
+        """
         from kinetics_tfds.shards.plan import Selection, Sharding, plan_splits
 
         config = self.kinetics_config
@@ -219,8 +225,8 @@ the official ones are downloaded where there are none. Without clips: --config=s
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
         """Returns plain generators of the same examples, for tools that read a builder without writing a dataset."""
-        plans = self._plan(self._find_inputs(dl_manager), tfds.download.DownloadConfig())
-        root = os.fspath(self._find_inputs(dl_manager).root)
+        plans = self.plan(self.find_inputs(dl_manager), tfds.download.DownloadConfig())
+        root = os.fspath(self.find_inputs(dl_manager).root)
         return {str(split): self._generate_examples(root, plan.clips) for split, plan in plans.items() if plan.clips}
 
     def _generate_examples(  # pyright: ignore[reportIncompatibleMethodOverride]
