@@ -38,6 +38,9 @@ class KineticsConfig(tfds.core.BuilderConfig):
             clips are left out when this is set.
         max_clips_per_class: at most this many clips a split and class, the first in the plan's hash order; unlabelled
             clips count as one class.
+        exclude: videos to leave out, all their clips with them: sets of clips of this or another version, like
+            `kinetics700_2020/validation`, whose lists lie with the clips, or paths of text files with one YouTube id
+            a line.
         sample: build from the embedded sample instead of the user's clips.
         max_failure_rate: the share of the clips on disk that may fail before the build stops, 0 to 1. Does not change
             the dataset's identity.
@@ -54,12 +57,15 @@ class KineticsConfig(tfds.core.BuilderConfig):
     keep_damaged: bool = False
     classes: tuple[str, ...] | None = None
     max_clips_per_class: int | None = None
+    exclude: tuple[str, ...] = ()
     sample: bool = False
     max_failure_rate: float = 0.05
 
     def __post_init__(self) -> None:
         if isinstance(self.classes, list):
             self.classes = tuple(self.classes)
+        if isinstance(self.exclude, list):
+            self.exclude = tuple(self.exclude)
         if self.version is None:
             self.version = VERSION
         self._check()
@@ -101,6 +107,11 @@ class KineticsConfig(tfds.core.BuilderConfig):
             "max_clips_per_class",
             _optional_number(self.max_clips_per_class, 1, 10**9, whole=True),
             "1 or more, or null",
+        )
+        require(
+            "exclude",
+            isinstance(self.exclude, tuple) and all(isinstance(e, str) and e for e in self.exclude),
+            "a list like ['kinetics400/validation']",
         )
         require(
             "max_failure_rate",

@@ -71,14 +71,23 @@ def read_annotations(version: str | KineticsVersion, files: Sequence[PathLike]) 
     return merger.finish()
 
 
+def files_of_version(version: str | KineticsVersion, files: Sequence[PathLike]) -> list[str]:
+    """Returns the files that their names, or the nearest folder that names a version, give to `version`."""
+    name = get_version(version).name
+    paths = [os.fspath(path) for path in files]
+    return [path for path in paths if _named_version(path) == name]
+
+
+def _named_version(path: str) -> str | None:
+    return names.version_of(os.path.basename(path)) or names.version_of_folders(path)
+
+
 def _other_versions(version: KineticsVersion, paths: Sequence[str]) -> list[str | None]:
     """Returns, for each file, the other version that it belongs to, None if it may be of this one."""
-    by_name = [names.version_of(os.path.basename(path)) for path in paths]
-    by_folder = [names.version_of_folders(path) for path in paths]
     # The folder counts only where it chooses between several: all of a user's data may lie in /data/kinetics400.
-    folders_choose = version.name in by_folder
-    others = [name or (folder if folders_choose else None) for name, folder in zip(by_name, by_folder, strict=True)]
-    return [None if other == version.name else other for other in others]
+    folders_choose = any(_named_version(path) == version.name for path in paths)
+    named = [_named_version(path) if folders_choose else names.version_of(os.path.basename(path)) for path in paths]
+    return [None if other == version.name else other for other in named]
 
 
 def _read_file(path: str, version: KineticsVersion, merger: _Merger) -> None:

@@ -1,0 +1,82 @@
+"""Which videos to leave out of a build, so that nothing another model is evaluated on is trained on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Sequence
+
+from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.annotations.overlap import is_clip_set, parse_clip_set
+from kinetics_tfds.annotations.read import PathLike, files_of_version, read_annotations
+from kinetics_tfds.annotations.rows import VIDEO_ID
+from kinetics_tfds.errors import AnnotationError
+
+_MAX_LIST_CHARACTERS = 1 << 26  # 5 million ids
+
+
+def excluded_videos(exclude: Sequence[str], files: Sequence[PathLike] = ()) -> frozenset[str]:
+    """Returns the YouTube ids that the setting `exclude` of a config means.
+
+    Args:
+        exclude: sets of clips like `kinetics400/validation`, or paths of text files with one YouTube id a line.
+        files: annotation files, those of the named versions among them. Files that name no version are used for one
+            that no file names.
+
+    Raises:
+        AnnotationError: no such set, no list of it among `files`, or a list of ids that cannot be read.
+    """
+    videos: set[str] = set()
+    for reference in exclude:
+        if is_clip_set(reference):
+            videos.update(clip.youtube_id for clip in _clips(reference, files))
+        else:
+            videos.update(read_id_list(reference))
+    return frozenset(videos)
+
+
+def excluded_clips(clips: Iterable[Clip], videos: Collection[str]) -> tuple[Clip, ...]:
+    """Returns the clips to leave out: all clips of those videos, since other seconds of a video are no unseen data."""
+    return tuple(clip for clip in clips if clip.youtube_id in videos)
+
+
+def read_id_list(path: PathLike) -> frozenset[str]:
+    """Reads a text file with one YouTube id a line; empty lines and lines that start with `#` do not count.
+
+    Raises:
+        AnnotationError: the file cannot be read, or a line is no id.
+    """
+    from etils import epath
+
+    name = os.fspath(path)
+    try:
+        with epath.Path(path).open() as file:
+            text = file.read(_MAX_LIST_CHARACTERS)
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnnotationError(
+            f"{name!r} names no clips to exclude: it is no version of Kinetics, and no text file that can be read "
+            f"({error}).",
+            "Write a set of clips like 'kinetics400/validation', or the path of a file with one YouTube id a line.",
+        ) from error
+    videos = set()
+    for number, line in enumerate(text.splitlines(), 1):
+        video = line.strip()
+        if not video or video.startswith("#"):
+            continue
+        if not VIDEO_ID.fullmatch(video):
+            raise AnnotationError(
+                f"{name}, line {number}: {video[:80]!r} is no YouTube id of 11 characters.", "Write one id a line."
+            )
+        videos.add(video)
+    return frozenset(videos)
+
+
+def _clips(reference: str, files: Sequence[PathLike]) -> tuple[Clip, ...]:
+    wanted = parse_clip_set(reference)
+    named = files_of_version(wanted.version, files) or list(files)
+    if not named:
+        raise AnnotationError(
+            f"There are no annotation files to take {wanted} from.",
+            f"Put the lists of {wanted.version} beneath the folder of clips, with its name in theirs: "
+            f"{wanted.version.annotation_urls[0]}",
+        )
+    return wanted.choose(read_annotations(wanted.version, named))
