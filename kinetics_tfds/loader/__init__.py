@@ -46,6 +46,7 @@ _EXPORTS = {
     "MixupCutMix": "mixing",
     "normalise": "pixels",
     "Scores": "evaluation",
+    "show": "filmstrip",
 }
 
 
