@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import tensorflow_datasets as tfds
 from etils import epath
 
+from kinetics_tfds.annotations.exclude import excluded_videos
 from kinetics_tfds.annotations.versions import KineticsVersion, get_version
 from kinetics_tfds.config import DEFAULT_CONFIG, NAMED_CONFIGS, VERSION, KineticsConfig
 from kinetics_tfds.errors import ClipsError, ConfigError, show_errors_plainly
@@ -210,7 +211,12 @@ the official ones are downloaded where there are none. Without clips: --config=s
         plans = plan_splits(
             inputs.annotations.clips,
             inputs.matches.found,
-            selection=Selection(config.classes, config.max_clips_per_class, download_config.max_examples_per_split),
+            selection=Selection(
+                config.classes,
+                config.max_clips_per_class,
+                download_config.max_examples_per_split,
+                excluded_videos(config.exclude, inputs.annotation_files),
+            ),
             sharding=Sharding(download_config.num_shards, None if limit == default_limit else limit),
             settings=config.decode_settings,
         )

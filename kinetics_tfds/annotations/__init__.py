@@ -6,7 +6,7 @@ from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.exclude import excluded_clips, excluded_videos
 from kinetics_tfds.annotations.names import is_annotation_file, parse_split
 from kinetics_tfds.annotations.overlap import ClipSetName, Overlap, find_overlap, parse_clip_set
-from kinetics_tfds.annotations.read import files_of_version, read_annotations
+from kinetics_tfds.annotations.read import files_of_version, possible_files, read_annotations
 from kinetics_tfds.annotations.versions import VERSIONS, KineticsVersion, get_version
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "map_class",
     "parse_clip_set",
     "parse_split",
+    "possible_files",
     "read_annotations",
 ]

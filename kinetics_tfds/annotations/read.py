@@ -78,6 +78,13 @@ def files_of_version(version: str | KineticsVersion, files: Sequence[PathLike]) 
     return [path for path in paths if _named_version(path) == name]
 
 
+def possible_files(version: str | KineticsVersion, files: Sequence[PathLike]) -> list[str]:
+    """Returns the files that `read_annotations` would read: all but those that are named for another version."""
+    paths = [os.fspath(path) for path in files]
+    others = _other_versions(get_version(version), paths)
+    return [path for path, other in zip(paths, others, strict=True) if other is None]
+
+
 def _named_version(path: str) -> str | None:
     return names.version_of(os.path.basename(path)) or names.version_of_folders(path)
 
