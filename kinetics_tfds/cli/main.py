@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ from kinetics_tfds.errors import KineticsError
 
 # Each names a module of this package with SUMMARY, add_arguments(parser) and run(args) -> exit code. They are imported
 # when asked for: most commands need no TensorFlow, and none needs another's imports.
-COMMANDS: tuple[str, ...] = ("overlap",)
+COMMANDS: tuple[str, ...] = ("plan", "overlap")
 
 
 def _module(command: str):
@@ -45,6 +46,7 @@ def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     argv = sys.argv[1:] if argv is None else argv
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets at length whoever imports it
     args = make_parser(argv).parse_args(argv)
     try:
         return args.run(args)

@@ -1,0 +1,251 @@
+"""Shows what a build would do, before it runs: clips found and missing, size, hours, shards, disk.
+
+A few dozen clips are decoded to measure this machine; nothing is written but downloaded annotation files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import importlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kinetics_tfds.errors import ClipsError, ConfigError
+
+SUMMARY = "what a build would do: clips found and missing, GB, hours, shards, disk"
+
+_EXAMPLES = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this command's arguments."""
+    parser.add_argument("dataset", help="kinetics400, kinetics600, kinetics700 or kinetics700_2020, or NAME/CONFIG")
+    parser.add_argument("--manual_dir", help="the folder of clips, in any layout; not needed for the config `sample`")
+    parser.add_argument("--config", type=_parse_config, help="a named config, or JSON as for `tfds build`")
+    parser.add_argument("--data_dir", help="where the dataset would be written; TFDS's default if left out")
+    parser.add_argument(
+        "--download_dir", help="where annotation files are downloaded to; DATA_DIR/downloads if left out"
+    )
+    parser.add_argument("--num_shards", type=int, help="as for `tfds build`")
+    parser.add_argument("--max_examples_per_split", type=int, help="as for `tfds build`")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the plan; returns 0 unless there is nothing to build."""
+    import tensorflow_datasets as tfds
+
+    from kinetics_tfds.shards.trial import try_clips
+
+    builder = _make_builder(args)
+    data_dir = os.fspath(builder.data_dir_root)
+    manager = tfds.download.DownloadManager(
+        download_dir=args.download_dir or os.path.join(data_dir, "downloads"),
+        manual_dir=os.path.expanduser(args.manual_dir) if args.manual_dir else None,
+        manual_dir_instructions=builder.MANUAL_DOWNLOAD_INSTRUCTIONS,
+        url_infos=builder.url_infos,
+        dataset_name=builder.name,
+    )
+    inputs = builder.find_inputs(manager)
+    limits = tfds.download.DownloadConfig(
+        num_shards=args.num_shards, max_examples_per_split=args.max_examples_per_split
+    )
+    plans, nothing = {}, None
+    try:
+        plans = builder.plan(inputs, limits)
+    except ClipsError as error:
+        nothing = error  # what was found instead is shown first
+    report = describe_inputs(inputs, plans)
+    trial = try_clips(plans, os.fspath(inputs.root), builder.kinetics_config.decode_settings)
+    if trial is not None:
+        report |= describe_cost(trial, plans, data_dir)
+    report = {"dataset": f"{builder.name}/{builder.kinetics_config.name}", **report}
+    print(json.dumps(report, indent=2) if args.json else format_report(report))
+    if nothing is not None:
+        raise nothing
+    return 0
+
+
+def _parse_config(text: str) -> str | Mapping[str, Any]:
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+
+
+def _make_builder(args: argparse.Namespace) -> Any:
+    from kinetics_tfds.annotations import get_version
+    from kinetics_tfds.config import NAMED_CONFIGS, KineticsConfig
+
+    name, _, config = args.dataset.partition("/")
+    version = get_version(name)
+    if args.config is not None:
+        if config:
+            raise ConfigError(f"Two configs are named: {config!r} and --config.", "Name it once.")
+        config = args.config
+    if isinstance(config, Mapping):
+        config = KineticsConfig(**config)
+    elif config and config not in (named := [each.name for each in NAMED_CONFIGS]):
+        raise ConfigError(f"There is no config named {config!r}.", f"Named configs: {', '.join(named)}; or pass JSON.")
+    module = importlib.import_module(f"kinetics_tfds.{version.name}.{version.name}_dataset_builder")
+    return module.Builder(data_dir=args.data_dir, config=config or None)
+
+
+def describe_inputs(inputs: Any, plans: Mapping[Any, Any]) -> dict[str, Any]:
+    """Returns what was found, as plain JSON values.
+
+    Args:
+        inputs: `shards.inputs.Inputs`.
+        plans: `shards.plan.SplitPlan` by split; empty where there is nothing to build.
+    """
+    matches, listing, annotations = inputs.matches, inputs.listing, inputs.annotations
+    rows = collections.Counter(clip.split for clip in annotations.clips)
+    found = collections.Counter(clip.split for clip in matches.found)
+    ambiguous = collections.Counter(each.clip.split for each in matches.ambiguous)
+    return {
+        "manual_dir": os.fspath(inputs.root),
+        "annotations": {
+            "files": [source.path for source in annotations.sources],
+            "rows": len(annotations.clips),
+            "odd_rows": {str(kind): count for kind, count in annotations.warning_counts().items()},
+        },
+        "splits": {
+            str(split): {
+                "rows": rows[split],
+                "found": found[split],
+                "missing": rows[split] - found[split],
+                "ambiguous": ambiguous[split],
+                "excluded": len(plans[split].excluded) if split in plans else 0,
+                "to_decode": len(plans[split].clips) if split in plans else 0,
+                "shards": plans[split].num_shards if split in plans else 0,
+            }
+            for split in rows
+        },
+        "media_files": len(listing.media),
+        "ambiguous": _some(
+            f"{each.clip.id}: {each.chosen} rather than {', '.join(each.others)}, by {each.why}"
+            for each in matches.ambiguous
+        ),
+        "unclaimed": _some(matches.unclaimed),
+        "label_conflicts": _some(
+            f"{each.path}: its folder says {each.folder_label!r}, its row {each.clip.label!r}"
+            for each in matches.label_conflicts
+        ),
+        "skipped": dict(listing.skipped),
+        "unreadable": _some(listing.unreadable),
+    }
+
+
+def _some(lines: Iterable[str]) -> dict[str, Any]:
+    every = list(lines)
+    return {"count": len(every), "examples": every[:_EXAMPLES]}
+
+
+def describe_cost(trial: Any, plans: Mapping[Any, Any], data_dir: str) -> dict[str, Any]:
+    """Returns what the build would take, as plain JSON values.
+
+    Args:
+        trial: `shards.trial.Trial`.
+        plans: by split.
+        data_dir: where the dataset would be written.
+    """
+    clips = sum(len(plan.clips) for plan in plans.values())
+    needed, free = trial.predict_bytes(clips), _free_bytes(data_dir)
+    return {
+        "trial": {
+            "clips": trial.tried,
+            "workers": trial.workers,
+            "failed": dict(trial.failed),
+            "examples": list(trial.examples[:_EXAMPLES]),
+            "bytes_per_clip": None if trial.bytes_per_clip is None else round(trial.bytes_per_clip),
+            "clips_per_second": round(1 / trial.seconds_per_clip, 3),
+        },
+        "predicted": {
+            "bytes": needed,
+            "hours": round(trial.predict_seconds(clips) / 3600, 4),
+            "shards": sum(plan.num_shards for plan in plans.values()),
+        },
+        "disk": {
+            "path": data_dir,
+            "free_bytes": free,
+            "enough": None if free is None or needed is None else needed < free,
+        },
+    }
+
+
+def _free_bytes(data_dir: str) -> int | None:
+    """Returns the free bytes on the disk that a folder is on or would be on; None for a bucket."""
+    if "://" in data_dir:
+        return None
+    folder = os.path.abspath(os.path.expanduser(data_dir))
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return shutil.disk_usage(folder).free
+
+
+def format_report(report: Mapping[str, Any]) -> str:
+    """Returns the report as text for people."""
+    annotations = report["annotations"]
+    lines = [
+        f"{report['dataset']} from {report['manual_dir']}",
+        "",
+        f"{annotations['rows']:,} annotation rows from {len(annotations['files']):,} lists, "
+        f"{report['media_files']:,} media files",
+        "",
+        *_table(report["splits"]),
+    ]
+    if annotations["odd_rows"]:
+        odd = ", ".join(f"{count:,} {kind}" for kind, count in annotations["odd_rows"].items())
+        lines += ["", f"Odd annotation rows: {odd}"]
+    for key, title in (
+        ("ambiguous", "Clips with more than one file"),
+        ("unclaimed", "Media files that no row names"),
+        ("label_conflicts", "Clips in another class's folder (the row's label is used)"),
+        ("unreadable", "Folders that cannot be read"),
+    ):
+        if report[key]["count"]:
+            lines += ["", f"{title}: {report[key]['count']:,}", *(f"  {line}" for line in report[key]["examples"])]
+    if report["skipped"]:
+        lines += ["", "Passed over: " + ", ".join(f"{count:,} {why}" for why, count in report["skipped"].items())]
+    if "trial" in report:
+        lines += ["", *_cost(report)]
+    return "\n".join(lines)
+
+
+def _table(splits: Mapping[str, Mapping[str, int]]) -> list[str]:
+    columns = ("rows", "found", "missing", "ambiguous", "excluded", "to_decode", "shards")
+    rows = [("split", *columns)]
+    rows += [(split, *(f"{counts[column]:,}" for column in columns)) for split, counts in splits.items()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) if place == 0 else cell.rjust(width) for place, (cell, width) in enumerate(pairs))
+        for pairs in (list(zip(row, widths, strict=True)) for row in rows)
+    ]
+
+
+def _cost(report: Mapping[str, Any]) -> list[str]:
+    trial, predicted, disk = report["trial"], report["predicted"], report["disk"]
+    failed = ", ".join(f"{count} {reason}" for reason, count in trial["failed"].items()) or "none"
+    lines = [
+        f"Tried {trial['clips']} clips with {trial['workers']} workers: {trial['clips_per_second']:.1f} clips/s; "
+        f"failed: {failed}",
+        *(f"  {line}" for line in trial["examples"]),
+    ]
+    size = "?" if predicted["bytes"] is None else f"{predicted['bytes'] / 1e9:,.2f}"
+    lines.append(
+        f"Predicted: {size} GB in {predicted['shards']:,} shards, {_duration(predicted['hours'])} on this machine"
+    )
+    if disk["free_bytes"] is not None:
+        verdict = {True: "enough", False: "NOT ENOUGH", None: "unknown whether enough"}[disk["enough"]]
+        lines.append(f"Free disk at {disk['path']}: {disk['free_bytes'] / 1e9:,.1f} GB ({verdict})")
+    return lines
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:,.1f} hours" if hours >= 1 else f"{max(hours * 60, 0.1):.1f} minutes"
