@@ -104,6 +104,8 @@ def describe_inputs(inputs: Any, plans: Mapping[Any, Any]) -> dict[str, Any]:
         inputs: `shards.inputs.Inputs`.
         plans: `shards.plan.SplitPlan` by split; empty where there is nothing to build.
     """
+    from kinetics_tfds.annotations import Split
+
     matches, listing, annotations = inputs.matches, inputs.listing, inputs.annotations
     rows = collections.Counter(clip.split for clip in annotations.clips)
     found = collections.Counter(clip.split for clip in matches.found)
@@ -125,7 +127,8 @@ def describe_inputs(inputs: Any, plans: Mapping[Any, Any]) -> dict[str, Any]:
                 "to_decode": len(plans[split].clips) if split in plans else 0,
                 "shards": plans[split].num_shards if split in plans else 0,
             }
-            for split in rows
+            for split in Split
+            if split in rows
         },
         "media_files": len(listing.media),
         "ambiguous": _some(
