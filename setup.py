@@ -10,6 +10,7 @@ HERE = pathlib.Path(__file__).parent
 INSTALL = [
     "apache-beam>=2.77,<2.78",
     "av>=18.1,<19",
+    "google-crc32c>=1.6,<2",  # kinetics verify
     "numpy>=2.1,<2.5",
     "opencv-python-headless>=5.0,<5.1",
     "pebble>=5.2,<5.3",
@@ -28,12 +29,15 @@ INSTALL = [
 
 EXTRAS = {
     "youtube": ["yt-dlp[default,deno]"],  # a JavaScript runtime beside it; Node 22 or Bun do as well
+    "jax": ["jax>=0.10,<0.11"],  # for accelerators as JAX says: pip install "jax[cuda13]" or "jax[tpu]"
     "dev": [
         "build>=1.2,<2",
         "dill>=0.4,<0.5",  # tfds.testing.DatasetBuilderTestCase imports it
         "hypothesis>=6.150,<7",
         "import-linter>=2.16,<3",
+        "jax>=0.10,<0.11",
         "pandas>=3,<4",
+        "pillow>=12,<13",  # the reference that RandAugment is tested against
         "psutil>=7,<8",
         "pyright[nodejs]==1.1.414",  # brings its own Node
         "pytest>=9,<10",

@@ -45,6 +45,8 @@ _EXPORTS = {
     "RandomErasing": "erasing",
     "MixupCutMix": "mixing",
     "normalise": "pixels",
+    "NORMALISATIONS": "pixels",
+    "finish": "device",
     "Scores": "evaluation",
     "show": "filmstrip",
 }
