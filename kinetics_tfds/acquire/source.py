@@ -81,8 +81,8 @@ class Fetched:
         clips: the clips that lie in it.
         video: a local file. Below the unit's scratch folder it is taken over (moved or deleted); anywhere else it is
             only read.
-        span: `TRIMMED` if the file is just the (one) clip; `UNKNOWN` where it may as well be the whole video: its
-            duration tells.
+        span: `TRIMMED` if the file is just the (one) clip, `WHOLE` if it is the whole video, `UNKNOWN` where it may be
+            either: its duration tells.
         origin: where it came from, for the ledger: a URL or path without secrets.
         audio: a second file with the sound, where the source keeps it apart.
         complete: whether the source is sure that these are all the bytes it has. If they do not decode then, the

@@ -65,7 +65,7 @@ class YouTube:
     name: str = "youtube"
     manners: Manners = GUEST_MANNERS
     url: str = _WATCH
-    format: str = "(bv,ba)/b"
+    format: str = "(bv[protocol!*=m3u8],ba[protocol!*=m3u8])/b[protocol!*=m3u8]"
     format_sort: tuple[str, ...] = ("res:360", "vcodec:h264", "acodec:aac", "proto")
     cookies: pathlib.Path | None = None
     proxy: str | None = None
@@ -239,7 +239,7 @@ def _result(unit: Unit, info: Mapping[str, Any], log: _Log, url: str) -> Fetched
         picture = pathlib.Path(pictures[0]["filepath"])
         sound = pathlib.Path(sounds[0]["filepath"]) if sounds and pictures[0].get("acodec") in ("none", None) else None
         # YouTube's links expire and its servers err: bytes that do not decode are worth another try.
-        return Fetched(unit.clips, picture, Span.UNKNOWN, url, audio=sound, complete=False)
+        return Fetched(unit.clips, picture, Span.WHOLE, url, audio=sound, complete=False)
     if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming"):
         return Missed(unit.clips, Outcome(Reason.NOT_YET, "a live stream or a premiere"))
     said = "; ".join((*log.warnings[-2:], *log.lines[-2:]))
