@@ -1,0 +1,184 @@
+"""From a fetched file to a clip that may be shown: cut if needed, decode-check, hash. Runs in a worker process."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import shutil
+
+from kinetics_tfds.acquire.cut import can_copy, copy_clip, reencode_clip
+from kinetics_tfds.acquire.outcome import Outcome, Reason
+from kinetics_tfds.acquire.settings import CheckSettings, CutSettings
+from kinetics_tfds.acquire.store import file_digest
+from kinetics_tfds.clips.media import Span
+from kinetics_tfds.decode.clip import decode_clip
+from kinetics_tfds.decode.failure import DecodeError
+from kinetics_tfds.decode.probe import MediaInfo, probe_media
+from kinetics_tfds.decode.types import (
+    DecodedClip,
+    DecodeFailure,
+    DecodeLimits,
+    DecodeRequest,
+    DecodeSettings,
+    FailureReason,
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """One clip to finish.
+
+    Attributes:
+        video: a local file that holds the clip.
+        audio: a local file with its sound, where that is apart.
+        span: whether `video` is the clip or the whole video.
+        time_start: of the clip in the whole video, seconds.
+        time_end: its end (exclusive), seconds.
+        target: path of the file to make, without a suffix.
+        may_move: whether `video` may become the finished file itself.
+        complete: whether these are surely all the bytes that the source has.
+        cut: how to cut.
+        check: what to demand.
+        limits: what one file may cost.
+    """
+
+    video: str
+    audio: str | None
+    span: Span
+    time_start: float
+    time_end: float
+    target: str
+    may_move: bool
+    complete: bool
+    cut: CutSettings
+    check: CheckSettings
+    limits: DecodeLimits
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finished:
+    """A clip that passed all checks and waits under a temporary name.
+
+    Attributes:
+        path: the file.
+        cut: `reencoded`, `copied`, or `as_is` where the source had it trimmed.
+        sha256: of its bytes, hexadecimal.
+        bytes: its size.
+        duration: playable seconds of the clip in it.
+    """
+
+    path: str
+    cut: str
+    sha256: str
+    bytes: int
+    duration: float
+
+
+def finish_clip(job: Job) -> Finished | Outcome:
+    """Makes the finished file of one clip, or says why there is none."""
+    try:
+        info = probe_media(job.video, job.limits)
+        path, cut, decoded = _cut(job) if _is_whole(job, info) else _keep(job, info)
+    except DecodeError as error:
+        return outcome_of(error.failure, job.complete)
+    except _RejectedError as error:
+        return error.outcome
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sha256, size = file_digest(path)
+    return Finished(str(path), cut, sha256, size, round(decoded.duration, 3))
+
+
+def _is_whole(job: Job, info: MediaInfo) -> bool:
+    """Returns whether a file holds the whole video; the same rule as for decoding."""
+    if job.span is not Span.UNKNOWN:
+        return job.span is Span.WHOLE
+    length = job.time_end - job.time_start
+    duration = info.duration or 0
+    return duration >= job.time_end - 0.5 or duration > 1.5 * length + 1
+
+
+def _cut(job: Job) -> tuple[pathlib.Path, str, DecodedClip]:
+    video, audio = pathlib.Path(job.video), pathlib.Path(job.audio) if job.audio else None
+    target = pathlib.Path(f"{job.target}.mp4")
+    span = job.time_start, job.time_end
+    if job.cut.mode == "copy" and can_copy(video, audio, job.limits):
+        try:
+            copy_clip(video, audio, target, *span, job.cut, job.limits)
+            return target, "copied", _check(job, target)
+        except DecodeError as error:
+            if error.failure.reason is FailureReason.OUT_OF_RANGE:
+                raise
+            # Open groups of pictures and odd indexes make copies that do not decode alone; encoding anew heals them.
+    reencode_clip(video, audio, target, *span, job.cut, job.limits)
+    return target, "reencoded", _check(job, target)
+
+
+def _keep(job: Job, info: MediaInfo) -> tuple[pathlib.Path, str, DecodedClip]:
+    video = pathlib.Path(job.video)
+    decoded = _check(job, video)
+    target = pathlib.Path(job.target + _suffix(info, video))
+    if job.may_move:
+        os.replace(video, target)
+    else:
+        shutil.copyfile(video, target)
+    return target, "as_is", decoded
+
+
+def _suffix(info: MediaInfo, video: pathlib.Path) -> str:
+    """Returns the suffix that tells the truth about the container, whatever the source called it."""
+    names = info.container.split(",")
+    if "matroska" in names:
+        return ".webm" if video.suffix.lower() == ".webm" else ".mkv"
+    return ".avi" if "avi" in names else ".mp4"
+
+
+def _check(job: Job, path: pathlib.Path) -> DecodedClip:
+    """Decodes the whole clip, as a build will: only then is it surely whole."""
+    length = job.time_end - job.time_start
+    promised = probe_media(str(path), job.limits).duration
+    if promised is not None and promised > length + job.check.tolerance:
+        raise _RejectedError(Outcome(Reason.WRONG_LENGTH, f"the file is {promised:.1f} s long, the clip {length:g} s"))
+    request = DecodeRequest(path.name, str(path), Span.TRIMMED, job.time_start, job.time_end)
+    # Every frame is decoded; the pictures themselves are thrown away, so they may be tiny.
+    settings = DecodeSettings(short_side=16, fps=None, quality=1, min_duration=job.check.min_duration)
+    return decode_clip(request, settings, job.limits)
+
+
+class _RejectedError(Exception):
+    """A file that plays, but is not the clip."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.message)
+        self.outcome = outcome
+
+
+_REASONS = {
+    FailureReason.UNREADABLE: Reason.UNEXPECTED,
+    FailureReason.EMPTY: Reason.INCOMPLETE,
+    FailureReason.NOT_MEDIA: Reason.NOT_MEDIA,
+    FailureReason.NO_VIDEO: Reason.NO_VIDEO,
+    FailureReason.OUT_OF_RANGE: Reason.OUT_OF_RANGE,
+    FailureReason.TOO_SHORT: Reason.TOO_SHORT,
+    FailureReason.TOO_LARGE: Reason.TOO_LARGE,
+    FailureReason.MEMORY: Reason.TOO_LARGE,
+    FailureReason.TIMEOUT: Reason.TIMEOUT,
+}
+
+
+def outcome_of(failure: DecodeFailure, complete: bool) -> Outcome:
+    """Returns what a file that does not decode means for its clip.
+
+    Args:
+        failure: what decoding says.
+        complete: whether the file has all the bytes that its source has.
+
+    >>> outcome_of(DecodeFailure(FailureReason.CORRUPT, "x"), complete=True).reason.value
+    'damaged'
+    """
+    broken = Reason.DAMAGED if complete else Reason.INCOMPLETE
+    return Outcome(_REASONS.get(failure.reason, broken), f"{failure.reason}: {failure.detail}")
