@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import pathlib
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from etils import epath
-
 from kinetics_tfds.annotations import AnnotationSet, is_annotation_file, possible_files, read_annotations
 from kinetics_tfds.annotations.versions import KineticsVersion
+from kinetics_tfds.clips import remote
 from kinetics_tfds.clips.listing import Listing, list_folder
 from kinetics_tfds.clips.match import Matches, match_clips
+from kinetics_tfds.errors import AnnotationError, ClipsError, KineticsError
+from kinetics_tfds.shards.media import is_remote
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,19 +26,16 @@ class Inputs:
     Attributes:
         root: the folder of clips.
         annotations: the rows.
+        annotation_files: local paths of the annotation files in the folder, of this version and of others.
         listing: the folder's files.
         matches: which file holds which row's clip.
     """
 
     root: str
     annotations: AnnotationSet
+    annotation_files: tuple[str, ...]
     listing: Listing
     matches: Matches
-
-    @property
-    def annotation_files(self) -> list[epath.Path]:
-        """The annotation files in the folder, of this version and of others."""
-        return _annotation_files(self.root, self.listing)
 
 
 def read_inputs(
@@ -51,12 +53,58 @@ def read_inputs(
         AnnotationError: an annotation file cannot be used, or there is none and none can be fetched.
     """
     listing = list_folder(root)
-    files: list[Any] = _annotation_files(root, listing)
+    files = _annotation_files(root, listing)
     if not possible_files(version, files) and download is not None:
-        files = list(download(version.annotation_urls))
-    annotations = read_annotations(version, files)
-    return Inputs(root, annotations, listing, match_clips(annotations.clips, listing, version))
+        annotations = read_annotations(version, _download(version, download))
+    else:
+        annotations = read_annotations(version, files)
+    return Inputs(root, annotations, files, listing, match_clips(annotations.clips, listing, version))
 
 
-def _annotation_files(root: str, listing: Listing) -> list[epath.Path]:
-    return [epath.Path(root) / path for path in listing.others if is_annotation_file(path)]
+def _annotation_files(root: str, listing: Listing) -> tuple[str, ...]:
+    names = [path for path in listing.others if is_annotation_file(path)]
+    if not is_remote(root):
+        return tuple(os.path.join(root, *name.split("/")) for name in names)
+    folder = _Copies.folder()
+    return tuple(_copy(root, name, folder) for name in names)
+
+
+class _Copies:
+    """Copies of remote lists; they go when the process ends."""
+
+    _kept: tempfile.TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def folder(cls) -> str:
+        """Returns a new empty folder."""
+        if cls._kept is None:
+            cls._kept = tempfile.TemporaryDirectory(prefix="kinetics-lists-")
+        return tempfile.mkdtemp(dir=cls._kept.name)
+
+
+def _copy(root: str, name: str, folder: str) -> str:
+    """Copies a remote list, folders and all: they may tell which version it is of."""
+    local = pathlib.Path(folder, *name.split("/"))
+    local.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with remote.open_file(root, name) as source, open(local, "wb") as target:
+            shutil.copyfileobj(source, target)
+    except Exception as error:  # each file system brings its own classes of errors
+        raise ClipsError(
+            f"Cannot read {root}/{name}: {type(error).__name__}: {error}", "Check the credentials and the connection."
+        ) from error
+    return os.fspath(local)
+
+
+def _download(version: KineticsVersion, download: Callable[[Sequence[str]], Sequence[Any]]) -> list[Any]:
+    try:
+        return list(download(version.annotation_urls))
+    except KineticsError:
+        raise
+    except Exception as error:  # the network, a proxy, a checksum: TFDS and its libraries have a class for each
+        raise AnnotationError(
+            f"The folder of clips holds no annotation file of {version.title}, and "
+            f"{', '.join(version.annotation_urls)} cannot be downloaded: {type(error).__name__}: {error}",
+            "Put annotation files anywhere in the folder of clips (docs/annotations.md says which), or try again with "
+            "a connection.",
+        ) from error

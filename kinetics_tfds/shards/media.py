@@ -5,19 +5,23 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import os
+import pathlib
 import posixpath
 import shutil
 import tempfile
 from collections.abc import Iterator
 
-from etils import epath
-
+from kinetics_tfds.clips import remote
 from kinetics_tfds.decode.types import DecodeRequest
-from kinetics_tfds.shards.lock import is_local
 from kinetics_tfds.shards.plan import PlannedClip, ShardPlan
 
 _COPIES_AT_ONCE = 8
 _COPIED_AHEAD = 16  # files waiting on the local disk for a decode worker
+
+
+def is_remote(root: str) -> bool:
+    """Returns whether a folder of clips is not on this machine's file systems."""
+    return "://" in root
 
 
 class MediaSource:
@@ -31,7 +35,7 @@ class MediaSource:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self._remote = not is_local(epath.Path(root))
+        self._remote = is_remote(root)
         self._folders: dict[str, str] = {}
         self._problems: dict[str, str] = {}
 
@@ -64,7 +68,7 @@ class MediaSource:
     def release(self, request: DecodeRequest) -> None:
         """Removes a request's copy, if it is one."""
         if self._remote:
-            epath.Path(request.path).unlink(missing_ok=True)
+            pathlib.Path(request.path).unlink(missing_ok=True)
 
     def finish(self, shard: ShardPlan) -> None:
         """Removes whatever is left of a shard's copies."""
@@ -75,7 +79,7 @@ class MediaSource:
     def _copy(self, path: str, folder: str, number: int) -> str:
         local = os.path.join(folder, f"{number:06d}{posixpath.splitext(path)[1]}")
         try:
-            with (epath.Path(self.root) / path).open("rb") as source, open(local, "wb") as target:
+            with remote.open_file(self.root, path) as source, open(local, "wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
         except Exception as error:  # each file system brings its own classes of errors; the clip alone fails
             self._problems[local] = f"cannot copy {path}: {type(error).__name__}: {error}"[:500]
