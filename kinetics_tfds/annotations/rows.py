@@ -146,8 +146,10 @@ def _columns_of_values(rows: Sequence[Sequence[str]]) -> _Columns | None:
         if mostly(i, VIDEO_ID.fullmatch) and mostly(i + 1, is_number) and mostly(i + 2, is_number):
             rest = [column for column in range(width) if not i <= column <= i + 2]
             split = next((column for column in rest if mostly(column, parse_split)), -1)
-            texts = [c for c in rest if c != split and mostly(c, lambda v: v and not is_number(v))]
-            return _Columns(texts[0] if texts else -1, i, i + 1, i + 2, split)
+            texts = {c: sum(bool(row[c]) and not is_number(row[c]) for row in rows if len(row) > c) for c in rest}
+            texts.pop(split, None)
+            label = max(texts, key=texts.__getitem__, default=-1)
+            return _Columns(label if texts.get(label) else -1, i, i + 1, i + 2, split)
     return None
 
 
@@ -196,9 +198,9 @@ def _read_spaced(lines: Iterable[str], header: bool, on_bad_line: OnBadLine) -> 
             on_bad_line(number, f"not of the form of the other rows: {text[:80]!r}")
             continue
         label, tail = match["label"] or "", match["tail"] or ""
-        split = tail
-        if not parse_split(tail):  # the label may come last, before or after the split
-            words = tail.split()
-            split = words.pop() if words and parse_split(words[-1]) else ""
-            label = label or " ".join(words)
+        # The label may come last, before the split; "holdout test" is two words.
+        words = tail.split()
+        size = next((n for n in (2, 1) if len(words) >= n and parse_split(" ".join(words[-n:]))), 0)
+        split = " ".join(words[len(words) - size :])
+        label = label or " ".join(words[: len(words) - size])
         yield RawRow(number, label.strip("\"'"), match["id"], match["start"], match["end"], split)

@@ -76,7 +76,10 @@ def _as_table(overlap: Overlap, examples: int) -> str:
     ]
     lines = [f"{'':26}  {a:>{width}}  {b:>{width}}"]
     lines += [f"{name:26}  {left:>{width}}  {right:>{width}}" for name, left, right in rows]
-    lines.append(f"\n{len(overlap.relabelled):,} of the pairs that share footage have another class in {b}.")
+    labelled = sum(None not in (one.label, other.label) for one, other in overlap.same_footage)
+    lines.append(
+        f"\n{labelled:,} pairs share footage and have labels; {len(overlap.relabelled):,} have another in {b}."
+    )
     lines += [f"  {one.id}  {one.label} -> {other.label}" for one, other in overlap.relabelled[:examples]]
     return "\n".join(lines)
 
