@@ -16,6 +16,7 @@ INSTALL = [
     "pebble>=5.2,<5.3",
     "pyarrow>=20,<26",
     "pyyaml>=6,<7",
+    "requests>=2.32,<3",
     "tensorflow>=2.21,<2.22",
     # The builder overrides `_generate_splits`, a private hook: tests/builder/test_tfds_hooks.py explains a break.
     "tensorflow-datasets>=4.9.10,<4.10",

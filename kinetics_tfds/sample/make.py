@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.versions import KineticsVersion, get_version
 from kinetics_tfds.errors import ConfigError
 from kinetics_tfds.sample.render import write_video
 from kinetics_tfds.sample.scene import CLASS_MOTIONS, draw_frames
@@ -35,8 +36,6 @@ _FILES: dict[Split, tuple[str, str]] = {
     Split.TEST: ("test.csv", "test"),
     Split.HOLDOUT_TEST: ("kinetics600_holdout_test.csv", "holdout_test"),
 }
-
-_VERSIONS = ("kinetics400", "kinetics600", "kinetics700", "kinetics700_2020")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,14 +87,14 @@ def make_sample(
         What is there now.
 
     Raises:
-        ConfigError: an unknown version, or too few clips per class.
+        AnnotationError: an unknown version.
+        ConfigError: too few clips per class.
     """
-    if version_name not in _VERSIONS:
-        raise ConfigError(f"Unknown version {version_name!r}.", f"Use one of {', '.join(_VERSIONS)}.")
+    version = get_version(version_name)
     if clips_per_class < 2:
         raise ConfigError(f"clips_per_class is {clips_per_class}.", "Use 2 or more: one to train on, one to validate.")
     folder = pathlib.Path(folder)
-    planned, missing = _plan(folder, version_name, clips_per_class)
+    planned, missing = _plan(folder, version, clips_per_class)
     for parent in {item.path.parent for item in planned}:
         parent.mkdir(parents=True, exist_ok=True)
         _sweep(parent)
@@ -113,15 +112,14 @@ def make_sample(
     )
 
 
-def _plan(folder: pathlib.Path, version_name: str, clips_per_class: int) -> tuple[list[_Planned], list[Clip]]:
-    rng = np.random.default_rng(_seed(version_name, clips_per_class))
+def _plan(folder: pathlib.Path, version: KineticsVersion, clips_per_class: int) -> tuple[list[_Planned], list[Clip]]:
+    rng = np.random.default_rng(_seed(version.name, clips_per_class))
     validation = max(1, clips_per_class // 4)
     wanted: list[tuple[Split, str]] = []
     for index in range(clips_per_class):
         split = Split.VALIDATION if index >= clips_per_class - validation else Split.TRAIN
         wanted += [(split, label) for label in CLASS_MOTIONS]
-    unlabelled = [Split.TEST, Split.HOLDOUT_TEST] if version_name == "kinetics600" else [Split.TEST]
-    for split in unlabelled:
+    for split in version.splits[2:]:  # the test splits, which the official lists give no labels
         wanted += [(split, label) for label in list(CLASS_MOTIONS)[:_UNLABELLED_CLIPS]]
     planned = []
     for number, (split, label) in enumerate(wanted):

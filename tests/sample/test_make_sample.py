@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from kinetics_tfds.annotations.clip import Split
-from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.errors import KineticsError
 from kinetics_tfds.sample import make_sample
 from kinetics_tfds.sample.scene import CLASS_MOTIONS, MOTIONS, draw_frames
 
@@ -118,7 +118,7 @@ def test_a_killed_run_leaves_only_whole_files(sample, tmp_path):
     ("arguments", "problem"), [(("kinetics500",), "kinetics500"), (("kinetics600", 1), "clips_per_class")]
 )
 def test_wrong_arguments_are_named(tmp_path, arguments, problem):
-    with pytest.raises(ConfigError, match=problem):
+    with pytest.raises(KineticsError, match=problem):
         make_sample(tmp_path, *arguments)
     assert not list(tmp_path.iterdir())
 

@@ -1,0 +1,67 @@
+"""Re-read every shard of a prepared dataset and compare it with its manifest.
+
+Checks the records' checksums and hashes, their order and number, the labels, every frame's JPEG, and that the files
+around the shards agree. Exit code 1 and a list when anything is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+
+SUMMARY = "check a prepared dataset against its manifest"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this command's arguments."""
+    parser.add_argument("dataset", help="kinetics600/jpeg256, with :VERSION if wanted; or a dataset's folder")
+    parser.add_argument("--data_dir", help="the root of datasets (default: TFDS's)")
+    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verifies; returns 0 when all is well, 1 when not."""
+    from kinetics_tfds.shards.prepared import find_prepared, open_prepared
+    from kinetics_tfds.shards.verify import verify_dataset
+
+    folder = find_prepared(args.dataset, args.data_dir)
+    progress = _Progress(open_prepared(folder).num_shards())
+    found = verify_dataset(folder, args.workers, progress.shard_done)
+    if args.json:
+        print(json.dumps(found.to_json()))
+        return 0 if found.ok else 1
+    for problem in found.problems:
+        print(problem)
+    print(
+        f"{found.folder}: {found.shards} shards, {found.records:,} records, {found.frames:,} frames, "
+        f"{found.bytes / 1e9:,.2f} GB in {found.seconds:.0f} s: "
+        + ("all is well" if found.ok else f"{len(found.problems)} problems")
+    )
+    if not found.ok:
+        print(
+            "  Next: move the damaged files away and build again with --overwrite, or copy the dataset again.",
+            file=sys.stderr,
+        )
+    return 0 if found.ok else 1
+
+
+class _Progress:
+    """Says now and then how far the check is, where someone is watching."""
+
+    def __init__(self, shards: int) -> None:
+        self._shards, self._done, self._problems = shards, 0, 0
+        self._started = self._said = time.monotonic()
+
+    def shard_done(self, result) -> None:
+        """Counts a shard."""
+        self._done += 1
+        self._problems += len(result.problems)
+        now = time.monotonic()
+        if sys.stderr.isatty() and now - self._said > 2:
+            self._said = now
+            left = (now - self._started) / self._done * (self._shards - self._done)
+            text = f"{self._done} of {self._shards} shards, {self._problems} problems, {left / 60:.0f} min left"
+            print(f"kinetics verify: {text}", file=sys.stderr)

@@ -1,0 +1,201 @@
+"""A prepared dataset on disk, read from its own files: no builder, and no trust that one file tells the truth.
+
+`manifest.parquet` says which record lies where, `config.json` what the dataset was made from, `dataset_info.json` what
+TFDS will read. Whoever verifies compares the three.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from etils import epath
+from tensorflow_datasets.core import constants, file_adapters, naming
+
+from kinetics_tfds.annotations.versions import VERSIONS
+from kinetics_tfds.config import DEFAULT_CONFIG
+from kinetics_tfds.errors import VerifyError
+from kinetics_tfds.shards import finish
+from kinetics_tfds.shards.fingerprint import BuildIdentity
+from kinetics_tfds.shards.manifest import read_manifest
+
+_COLUMNS = ("split", "id", "label", "state", "shard", "index", "frames", "bytes", "digest")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ExpectedRecord:
+    """What the manifest says of one record.
+
+    Attributes:
+        id: the clip's.
+        label: raw class name, None where the row has none.
+        frames: how many it holds.
+        bytes: its serialised size.
+        digest: hash of its bytes.
+    """
+
+    id: str
+    label: str | None
+    frames: int
+    bytes: int
+    digest: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardFile:
+    """One shard of a prepared dataset.
+
+    Attributes:
+        path: the file.
+        split: the split it belongs to.
+        index: its number within the split.
+        file_format: TFDS's name of the record format.
+        records: what the manifest says it holds, in order.
+    """
+
+    path: str
+    split: str
+    index: int
+    file_format: str
+    records: tuple[ExpectedRecord, ...]
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return os.path.basename(self.path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A prepared dataset.
+
+    Attributes:
+        folder: where it lies.
+        identity: what it was made from.
+    """
+
+    folder: epath.Path
+    identity: BuildIdentity
+
+    @functools.cached_property
+    def manifest(self) -> pa.Table:
+        """The manifest, without the columns that only people read."""
+        return read_manifest(self.folder, _COLUMNS)
+
+    def shards(self, split: str | None = None) -> Iterator[ShardFile]:
+        """Yields the shards that must be there, of one split or of all; one shard's rows in memory at a time."""
+        for name, values in self.identity.splits.items():
+            if split in (None, name):
+                for index in range(values["shards"]):
+                    yield self.shard(name, index)
+
+    def shard(self, split: str, index: int) -> ShardFile:
+        """Returns one shard that must be there."""
+        rows = self._written[split]
+        shards = rows["shard"].to_numpy()
+        first, end = np.searchsorted(shards, [index, index + 1])
+        records = tuple(
+            ExpectedRecord(row["id"], row["label"], row["frames"], row["bytes"], row["digest"])
+            for row in rows.slice(first, end - first).to_pylist()
+        )
+        path = os.fspath(self.folder / self.file_name(split, index))
+        return ShardFile(path, split, index, self.identity.file_format, records)
+
+    @functools.cached_property
+    def _written(self) -> dict[str, pa.Table]:
+        """The manifest's rows that have a record, by split, in the order of shards and records."""
+        rows = self.manifest.filter(pc.field("state") == "written")
+        rows = rows.sort_by([("shard", "ascending"), ("index", "ascending")])
+        return {split: rows.filter(pc.field("split") == split) for split in self.identity.splits}
+
+    def num_shards(self) -> int:
+        """How many shards the dataset has."""
+        return sum(values["shards"] for values in self.identity.splits.values())
+
+    def file_name(self, split: str, index: int) -> str:
+        """The name that TFDS gives a shard."""
+        template = naming.ShardedFileTemplate(
+            data_dir=self.folder,
+            dataset_name=self.identity.dataset,
+            split=split,
+            filetype_suffix=file_adapters.FileFormat.from_value(self.identity.file_format).file_suffix,
+        )
+        return template.relative_filepath(shard_index=index, num_shards=self.identity.splits[split]["shards"])
+
+
+def find_prepared(name: str, data_dir: str | None = None) -> epath.Path:
+    """Returns the folder of a prepared dataset.
+
+    Args:
+        name: `kinetics600`, `kinetics600/jpeg256`, `kinetics600/jpeg256:1.0.0`, or the folder itself.
+        data_dir: the root of datasets; TFDS's own default where None.
+
+    Raises:
+        VerifyError: nothing is prepared under that name.
+    """
+    if (epath.Path(name) / finish.CONFIG_FILE).exists():
+        return epath.Path(name)
+    match = re.fullmatch(r"(?P<dataset>\w+)(/(?P<config>[\w.-]+))?(:(?P<version>\d+\.\d+\.\d+))?", name)
+    if match is None or match["dataset"] not in VERSIONS:
+        raise VerifyError(
+            f"{name!r} names no dataset.",
+            f"Use NAME/CONFIG or NAME/CONFIG:VERSION with a name of {', '.join(VERSIONS)}, or a dataset's folder.",
+        )
+    root = epath.Path(data_dir or constants.DATA_DIR).expanduser()
+    folder = root / match["dataset"] / (match["config"] or DEFAULT_CONFIG.name)
+    versions = [match["version"]] if match["version"] else _versions_in(folder)
+    for version in versions:
+        if (folder / version).exists():
+            return folder / version
+    there = (
+        sorted(child.name for child in folder.parent.iterdir() if _versions_in(child)) if folder.parent.exists() else []
+    )
+    raise VerifyError(
+        f"No dataset {name} is prepared in {root}.",
+        (f"Configs there: {', '.join(there)}. " if there else "")
+        + "Name one with NAME/CONFIG, or the root with --data_dir.",
+    )
+
+
+def open_prepared(folder: epath.PathLike) -> Prepared:
+    """Opens a prepared dataset.
+
+    Raises:
+        VerifyError: the folder holds no readable `config.json` of a dataset that this project built.
+    """
+    folder = epath.Path(folder)
+    values = finish.read_config(folder)
+    fields = [field.name for field in dataclasses.fields(BuildIdentity)]
+    try:
+        identity = BuildIdentity(**{name: (values or {})[name] for name in fields})
+    except KeyError as error:
+        raise VerifyError(
+            f"{os.fspath(folder / finish.CONFIG_FILE)} is missing, unreadable or lacks {error}.",
+            "Name the folder of a dataset that this project built; if it is one, it is damaged: build it again.",
+        ) from error
+    return Prepared(folder, identity)
+
+
+def read_json(path: epath.Path) -> Mapping[str, Any] | None:
+    """Returns a JSON object, or None where there is none that can be read."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _versions_in(folder: epath.Path) -> list[str]:
+    """Returns the versions prepared in a config's folder, newest first."""
+    if not folder.is_dir():
+        return []
+    names = [child.name for child in folder.iterdir() if re.fullmatch(r"\d+\.\d+\.\d+", child.name)]
+    return sorted(names, key=lambda name: [int(part) for part in name.split(".")], reverse=True)

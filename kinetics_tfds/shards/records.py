@@ -1,0 +1,105 @@
+"""Reads the raw records of a shard, one in memory at a time, and says exactly where a file is damaged.
+
+TFDS's readers stop at the first damage with an error that names no record, and see no length that is right for another
+shard. Here a record whose bytes are damaged is given with its problem, and reading goes on behind it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import struct
+from collections.abc import Iterator
+
+import google_crc32c
+from etils import epath
+
+from kinetics_tfds.errors import VerifyError
+
+TFRECORD_OVERHEAD = 16  # bytes a record takes beside its data: length and two checksums
+_CRC_MASK = 0xA282EAD8
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One record as it lies in a file.
+
+    Attributes:
+        data: its bytes; None where they cannot be read.
+        problem: what is wrong with it, None for nothing.
+    """
+
+    data: bytes | None
+    problem: str | None = None
+
+
+def read_records(path: epath.PathLike, file_format: str) -> Iterator[RawRecord]:
+    """Yields the records of a shard in order, damaged ones too as far as they can be told apart.
+
+    Args:
+        path: the file.
+        file_format: TFDS's name of its format, `tfrecord` or `array_record`.
+
+    Raises:
+        OSError: the file cannot be opened.
+        VerifyError: another format.
+    """
+    if file_format == "tfrecord":
+        return _read_tfrecord(epath.Path(path))
+    if file_format == "array_record":
+        return _read_array_record(os.fspath(path))
+    raise VerifyError(
+        f"{os.fspath(path)}: records of the format {file_format!r} cannot be read one by one.",
+        "Convert the dataset with `tfds convert_format --out_file_format=tfrecord`.",
+    )
+
+
+def _masked_crc(data: bytes) -> int:
+    """The checksum of TFRecord files: CRC-32C, turned by 15 bits, plus a constant."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + _CRC_MASK) & 0xFFFFFFFF
+
+
+def _read_tfrecord(path: epath.Path) -> Iterator[RawRecord]:
+    size = path.stat().length
+    with path.open("rb") as file:
+        while head := file.read(12):
+            if len(head) < 12:
+                yield RawRecord(None, f"the file ends within the record's header, {len(head)} bytes into it")
+                return
+            length, length_crc = struct.unpack("<QI", head)
+            if _masked_crc(head[:8]) != length_crc:
+                # Without its length nobody knows where the next record starts.
+                yield RawRecord(None, "the checksum of its length is wrong; the file cannot be read from here on")
+                return
+            left = size - file.tell()
+            if length + 4 > left:
+                yield RawRecord(None, f"the file ends within the record: {length + 4} bytes expected, {left} are left")
+                return
+            data, (data_crc,) = file.read(length), struct.unpack("<I", file.read(4))
+            yield RawRecord(data, None if _masked_crc(data) == data_crc else "the checksum of its data is wrong")
+
+
+def _read_array_record(path: str) -> Iterator[RawRecord]:
+    # Imported here: TFRecord is what nearly everyone has.
+    from array_record.python.array_record_module import ArrayRecordReader
+
+    if not os.path.exists(path):
+        raise FileNotFoundError(path)
+    try:
+        count = ArrayRecordReader(path).num_records()
+    except (RuntimeError, ValueError) as error:
+        yield RawRecord(None, f"the file's index cannot be read: {_first_line(error)}")
+        return
+    reader = ArrayRecordReader(path)
+    for index in range(count):
+        try:
+            yield RawRecord(reader.read([index])[0])
+        except (RuntimeError, ValueError, IndexError) as error:
+            yield RawRecord(None, f"array_record: {_first_line(error)}")
+            # A reader that met damage gives nothing more.
+            reader = ArrayRecordReader(path)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
