@@ -48,6 +48,8 @@ _EXPORTS = {
     "NORMALISATIONS": "pixels",
     "finish": "device",
     "Scores": "evaluation",
+    "JaxBatches": "jax_batches",
+    "local_rows": "jax_batches",
     "show": "filmstrip",
 }
 
