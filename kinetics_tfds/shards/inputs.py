@@ -16,7 +16,7 @@ from kinetics_tfds.clips import remote
 from kinetics_tfds.clips.listing import Listing, list_folder
 from kinetics_tfds.clips.match import Matches, match_clips
 from kinetics_tfds.errors import AnnotationError, ClipsError, KineticsError
-from kinetics_tfds.shards.media import is_remote
+from kinetics_tfds.shards.lock import is_local
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ def read_inputs(
 
 def _annotation_files(root: str, listing: Listing) -> tuple[str, ...]:
     names = [path for path in listing.others if is_annotation_file(path)]
-    if not is_remote(root):
+    if is_local(root):
         return tuple(os.path.join(root, *name.split("/")) for name in names)
     folder = _Copies.folder()
     return tuple(_copy(root, name, folder) for name in names)

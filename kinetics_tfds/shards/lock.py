@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import pathlib
 import socket
 from collections.abc import Iterator
 
@@ -14,9 +13,9 @@ from etils import epath
 from kinetics_tfds.errors import PlanMismatchError
 
 
-def is_local(path: epath.Path) -> bool:
+def is_local(path: epath.PathLike) -> bool:
     """Returns whether the path lies on this machine's own (or mounted) file systems."""
-    return isinstance(path, pathlib.Path) and "://" not in os.fspath(path)
+    return "://" not in os.fspath(path)
 
 
 @contextlib.contextmanager

@@ -13,15 +13,11 @@ from collections.abc import Iterator
 
 from kinetics_tfds.clips import remote
 from kinetics_tfds.decode.types import DecodeRequest
+from kinetics_tfds.shards.lock import is_local
 from kinetics_tfds.shards.plan import PlannedClip, ShardPlan
 
 _COPIES_AT_ONCE = 8
 _COPIED_AHEAD = 16  # files waiting on the local disk for a decode worker
-
-
-def is_remote(root: str) -> bool:
-    """Returns whether a folder of clips is not on this machine's file systems."""
-    return "://" in root
 
 
 class MediaSource:
@@ -35,7 +31,7 @@ class MediaSource:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self._remote = is_remote(root)
+        self._remote = not is_local(root)
         self._folders: dict[str, str] = {}
         self._problems: dict[str, str] = {}
 

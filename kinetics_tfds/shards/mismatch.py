@@ -46,9 +46,9 @@ def _compare_clips(there: Staging, plans: Mapping[Split, SplitPlan]) -> list[str
         more, fewer = after.keys() - before.keys(), before.keys() - after.keys()
         changed = [key for key in after.keys() & before.keys() if after[key] != before[key]]
         if before and more:
-            lines.append(f"{split}: {len(more)} clips here that are not there, such as {_some(more, after)}")
+            lines.append(f"{split}: {len(more):,} more clips here, such as {_some(more, after)}")
         if after and fewer:
-            lines.append(f"{split}: {len(fewer)} clips there that are not here, such as {_some(fewer, before)}")
+            lines.append(f"{split}: {len(fewer):,} more clips there, such as {_some(fewer, before)}")
         for key in sorted(changed)[:_SHOWN_CLIPS]:
             lines.append(f"{split}: {before[key][3:]} there, {after[key][3:]} here for {key[0]}")
     return lines

@@ -169,7 +169,7 @@ class Staging:
     def write_error(self, error: KineticsError) -> None:
         """Leaves an error for the process that started the build: Beam itself hands on only text."""
         values = {"type": type(error).__name__, "problem": error.problem, "next_step": error.next_step}
-        with _writing(self.path / "errors" / f"{time.time():.3f}-{uuid.uuid4().hex[:8]}.json") as temporary:
+        with _writing(self.path / "errors" / f"{time.time_ns()}-{uuid.uuid4().hex[:8]}.json") as temporary:
             temporary.write_text(json.dumps(values))
 
     def read_error(self) -> KineticsError | None:
@@ -216,7 +216,7 @@ def open_staging(
     here = Staging(top / f"{identity.version}-{identity.fingerprint[:12]}", identity.fingerprint)
     if top.exists():
         for folder in sorted(top.glob(f"{identity.version}-*")):
-            if folder.name == here.path.name and not overwrite:
+            if folder.name == here.path.name:
                 continue
             if not overwrite and _holds_shards(folder):
                 raise _mismatch(folder, identity, plans)

@@ -1,0 +1,62 @@
+"""Plans and stages a small folder of clips, as the builder does."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from clip_folder import ClipFolder
+from etils import epath
+
+from kinetics_tfds.annotations.versions import get_version
+from kinetics_tfds.config import KineticsConfig
+from kinetics_tfds.decode import DecodeLimits, versions
+from kinetics_tfds.features import RECORD_REVISION
+from kinetics_tfds.shards.fingerprint import BuildIdentity, describe_splits
+from kinetics_tfds.shards.inputs import read_inputs
+from kinetics_tfds.shards.plan import Selection, Sharding, plan_splits
+from kinetics_tfds.shards.staging import Staging, open_staging
+from kinetics_tfds.shards.write import BuildJob
+
+CONFIG = KineticsConfig(name="tiny", short_side=32, fps=5.0)
+
+
+@dataclasses.dataclass
+class Setup:
+    plans: dict
+    identity: BuildIdentity
+    staging: Staging
+    job: BuildJob
+
+
+def plan_folder(folder: ClipFolder, *, config=CONFIG, num_shards=2, file_format="tfrecord"):
+    inputs = read_inputs(str(folder.root), get_version("kinetics600"))
+    plans = plan_splits(
+        inputs.annotations.clips,
+        inputs.matches.found,
+        selection=Selection(config.classes, config.max_clips_per_class),
+        sharding=Sharding(num_shards=num_shards),
+        settings=config.decode_settings,
+    )
+    identity = BuildIdentity(
+        "kinetics600", "1.0.0", config.identity(), file_format, RECORD_REVISION, versions(), describe_splits(plans)
+    )
+    return plans, identity
+
+
+def set_up(folder: ClipFolder, out: pathlib.Path, *, overwrite=False, workers=1, **settings) -> Setup:
+    plans, identity = plan_folder(folder, **settings)
+    staging = open_staging(epath.Path(out), identity, plans, overwrite=overwrite)
+    job = BuildJob(
+        str(staging.path),
+        identity.fingerprint,
+        "kinetics600",
+        str(folder.root),
+        DecodeLimits(wall_seconds=30),
+        decode_workers=workers,
+    )
+    return Setup(plans, identity, staging, job)
+
+
+def shard_bytes(staging: Staging) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in staging.shards.iterdir()}
