@@ -24,11 +24,6 @@ class Problem:
     what: str
     holds: str | None = None
 
-    @property
-    def ends_file(self) -> bool:
-        """Whether nothing behind it could be read."""
-        return "from here on" in self.what or "the file ends" in self.what
-
     def with_owner(self, owners: Mapping[str, str]) -> Problem:
         """Returns the problem with the file that the strange clip belongs to, where that is known."""
         if self.holds is None or self.holds not in owners:

@@ -7,6 +7,7 @@ shard. Here a record whose bytes are damaged is given with its problem, and read
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -85,7 +86,7 @@ def _read_array_record(path: str) -> Iterator[RawRecord]:
     from array_record.python.array_record_module import ArrayRecordReader
 
     if not os.path.exists(path):
-        raise FileNotFoundError(path)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     try:
         count = ArrayRecordReader(path).num_records()
     except (RuntimeError, ValueError) as error:

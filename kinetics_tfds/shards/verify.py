@@ -137,9 +137,11 @@ def verify_shard(shard: ShardFile, kinetics: str) -> ShardResult:
     cv2.setNumThreads(1)
     labels = get_version(kinetics).class_index
     problems: list[Problem] = []
-    strange = records = frames = size = 0
+    seen = strange = records = frames = size = 0
+    raw = None
     try:
         for index, raw in enumerate(read_records(shard.path, shard.file_format)):
+            seen += 1
             expected = shard.records[index] if index < len(shard.records) else None
             what, holds, decoded = _check_record(raw, expected, labels)
             records += raw.data is not None
@@ -152,8 +154,9 @@ def verify_shard(shard: ShardFile, kinetics: str) -> ShardResult:
     except OSError as error:
         problems.append(Problem(shard.name, None, None, f"cannot be read: {error.strerror or error}"))
         return ShardResult(shard.name, records, frames, size, tuple(problems))
-    if records < len(shard.records) and not any(problem.ends_file for problem in problems):
-        problems.append(Problem(shard.name, None, None, f"{records} records, the manifest says {len(shard.records)}"))
+    # Where the last record could not be read, its problem says so already.
+    if seen < len(shard.records) and (raw is None or raw.data is not None):
+        problems.append(Problem(shard.name, None, None, f"{seen} records, the manifest says {len(shard.records)}"))
     if records and strange == records:
         holds = problems[0].holds
         problems = [Problem(shard.name, None, None, f"holds {records} records of another shard", holds)]
