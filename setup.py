@@ -45,6 +45,7 @@ EXTRAS = {
         "pytest-timeout>=2.4,<3",
         "pytest-xdist>=3.8,<4",
         "ruff==0.17.6",
+        "pillow>=11,<13",  # the contact sheet of examples/demo.py
         "pre-commit>=4,<5",
     ],
 }

@@ -116,6 +116,7 @@ class FetchContext:
     Attributes:
         scratch: an empty local folder for this unit alone, on the store's file system where that is local. The runner
             deletes it after the unit.
+        cache: `PlanContext.cache`, where this machine has it: what a source learnt in one run helps the next.
         check: to be called often (every block that is read). Raises `StoppedError` when the run is ending and
             `AcquireError` when the disk is nearly full; let both pass.
         log: takes one line for people.
@@ -124,6 +125,7 @@ class FetchContext:
     scratch: pathlib.Path
     check: Callable[[], None] = lambda: None
     log: Callable[[str], None] = lambda line: None
+    cache: pathlib.Path | None = None
 
 
 @runtime_checkable

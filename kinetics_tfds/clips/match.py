@@ -196,7 +196,7 @@ def _candidate(
     clip: Clip, siblings: list[Clip], path: str, name: MediaName, labels: _FolderLabels
 ) -> _Candidate | None:
     label = labels(name.folders)
-    times = _compare_times(clip, name)
+    times = compare_times(clip, name)
     if times is None or (times == 2 and _meant_for_sibling(clip, siblings, name, label)):
         return None
     split_rank = 1 if name.split is None else 0 if name.split is clip.split else 2
@@ -205,8 +205,13 @@ def _candidate(
     return _Candidate((times, split_rank, label_rank, container, path), label)
 
 
-def _compare_times(clip: Clip, name: MediaName) -> int | None:
-    """Returns 0 for the row's times, 1 for its times in whole seconds (rounded or cut), 2 for none, None for others."""
+def compare_times(clip: Clip, name: MediaName) -> int | None:
+    """Compares the times in a file's name to a row's.
+
+    Returns:
+        0 for the row's times, 1 for its times in whole seconds (rounded or cut), 2 for none in the name, None for
+        another clip's.
+    """
     start, end = name.time_start, name.time_end
     if start is None or end is None:
         return 2

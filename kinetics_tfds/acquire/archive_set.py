@@ -1,0 +1,300 @@
+"""Getting clips out of a set of archives: which to read for which clips, and reading several at once.
+
+A set is read as one unit where nothing tells which archive holds which clip. That is also the only way to know that a
+clip is in none of them.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import io
+import pathlib
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, Any
+
+from kinetics_tfds.acquire.catalogue import Archive, Catalogue, Whereabouts
+from kinetics_tfds.acquire.http import open_url, raise_if_full
+from kinetics_tfds.acquire.members import (
+    ArchiveError,
+    Member,
+    MemberError,
+    NotAnArchiveError,
+    copy_member,
+    read_members,
+)
+from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
+from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, Unit
+from kinetics_tfds.acquire.web import Web, outcome_of, public_url
+from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.clips.layouts import MediaName, read_name
+from kinetics_tfds.clips.match import compare_times
+from kinetics_tfds.clips.media import Span
+from kinetics_tfds.errors import AcquireError
+
+# Where several archives failed, the clips not found may lie in any of them: the most hopeful reason stands.
+_ORDER = (OutcomeClass.RUN_LEVEL, OutcomeClass.TRANSIENT, OutcomeClass.NEEDS_ACCESS, OutcomeClass.PERMANENT)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How archives are read.
+
+    Attributes:
+        streams: archives read at the same time.
+        max_clip_gb: give up members larger than this.
+        max_archive_gb: give up archives that unpack to more than this.
+        web: how URLs are read: time-outs, retries, headers.
+    """
+
+    streams: int = 2
+    max_clip_gb: float = 1.0
+    max_archive_gb: float = 1000.0
+    web: Web = dataclasses.field(default_factory=Web)
+
+
+def plan_units(
+    archives: Sequence[Archive], clips: Iterable[Clip], whole: str, catalogue: Catalogue, class_names: Iterable[str]
+) -> Iterator[Unit | Missed]:
+    """Groups clips by the archive that they are in.
+
+    Args:
+        archives: of the set, those to be preferred first.
+        clips: the wanted ones.
+        whole: the key of the unit that reads all archives whose contents are not known.
+        catalogue: what earlier runs learnt.
+        class_names: of the version; an archive named for one holds all of its clips.
+    """
+    whereabouts = Whereabouts(archives, catalogue, class_names)
+    units: dict[str, list[Clip]] = {}
+    nowhere: list[Clip] = []
+    for clip in clips:
+        archive = whereabouts.of(clip)
+        if archive is None and not whereabouts.unread:
+            nowhere.append(clip)
+        else:
+            units.setdefault(whole if archive is None else archive.place, []).append(clip)
+    if nowhere:
+        yield Missed(tuple(nowhere), Outcome(Reason.NOT_IN_SOURCE, f"in none of {len(archives)} archives"))
+    for key, group in units.items():
+        yield Unit(key, tuple(group))
+
+
+def fetch_unit(
+    archives: Sequence[Archive], unit: Unit, reading: Reading, context: FetchContext
+) -> Iterator[Fetched | Missed]:
+    """Reads archives until all clips of a unit are found, or all archives are read.
+
+    Args:
+        archives: those that the unit's clips may be in.
+        unit: the clips.
+        reading: how.
+        context: of the fetch.
+    """
+    wanted = Wanted(unit.clips)
+    state = _State(wanted, Catalogue(context.cache), reading, context)
+    for first in (True, False):
+        part = [archive for archive in archives if archive.first is first]
+        if part and wanted and not state.stopped:
+            yield from _read_together(part, state)
+    lost = wanted.clips()
+    if not lost:
+        return
+    failed = sorted(state.failures, key=lambda outcome: _ORDER.index(outcome.outcome_class))
+    outcome = failed[0] if failed else Outcome(Reason.NOT_IN_SOURCE, f"in none of {len(archives)} archives")
+    for clip in lost:
+        yield Missed((clip,), state.broken.get(clip, outcome))
+
+
+class Wanted:
+    """The clips of a unit that were not found yet; for several threads."""
+
+    def __init__(self, clips: Iterable[Clip]) -> None:
+        self._lock = threading.Lock()
+        self._by_id: dict[str, list[Clip]] = {}
+        for clip in clips:
+            self._by_id.setdefault(clip.youtube_id, []).append(clip)
+
+    def clips(self) -> list[Clip]:
+        """Returns what is still wanted."""
+        with self._lock:
+            return [clip for group in self._by_id.values() for clip in group]
+
+    def __bool__(self) -> bool:
+        return bool(self._by_id)
+
+    def claim(self, name: MediaName) -> tuple[tuple[Clip, ...], Span]:
+        """Returns the clips that a file of this name holds and takes them out, and what the file covers."""
+        with self._lock:
+            group = self._by_id.get(name.youtube_id, [])
+            claimed = [clip for clip in group if compare_times(clip, name) is not None]
+            if name.time_start is None and any(clip.split is name.split for clip in claimed):
+                claimed = [clip for clip in claimed if clip.split is name.split]  # it may be that split's clip alone
+            left = [clip for clip in group if clip not in claimed]
+            if left:
+                self._by_id[name.youtube_id] = left
+            else:
+                self._by_id.pop(name.youtube_id, None)
+        if name.time_start is not None:
+            return tuple(claimed), Span.TRIMMED
+        several = len({(clip.time_start, clip.time_end) for clip in claimed}) > 1
+        return tuple(claimed), Span.WHOLE if several else Span.UNKNOWN
+
+    def give_back(self, clips: Iterable[Clip]) -> None:
+        """Puts clips back whose file was of no use: another archive may have a better one."""
+        with self._lock:
+            for clip in clips:
+                self._by_id.setdefault(clip.youtube_id, []).append(clip)
+
+
+class _Ended(Exception):  # noqa: N818 - not an error
+    """Tells a reading thread that nobody waits for it any more."""
+
+
+class _State:
+    """What the threads of one fetch share."""
+
+    def __init__(self, wanted: Wanted, catalogue: Catalogue, reading: Reading, context: FetchContext) -> None:
+        self.wanted, self.catalogue, self.reading, self.context = wanted, catalogue, reading, context
+        self.failures: list[Outcome] = []
+        self.broken: dict[Clip, Outcome] = {}  # clips whose member was of no use
+        self.ended = threading.Event()
+        self.waiting: collections.deque[Archive] = collections.deque()
+        self.found: queue.Queue[Any] = queue.Queue(maxsize=2 * reading.streams)
+        self.stopped = False  # by something that concerns the whole run
+        self._numbers = 0
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        if self.ended.is_set():
+            raise _Ended
+        self.context.check()
+
+    def new_file(self) -> pathlib.Path:
+        with self._lock:
+            self._numbers += 1
+            return self.context.scratch / f"clip-{self._numbers:06d}"
+
+    def put(self, item: object) -> None:
+        while True:
+            if self.ended.is_set():
+                raise _Ended
+            try:
+                self.found.put(item, timeout=0.2)
+                return
+            except queue.Full:
+                continue
+
+
+def _read_together(archives: Sequence[Archive], state: _State) -> Iterator[Fetched]:
+    state.waiting.extend(archives)
+    threads = [
+        threading.Thread(target=_work, args=(state,), daemon=True, name=f"archive-{number}")
+        for number in range(min(state.reading.streams, len(archives)))
+    ]
+    for thread in threads:
+        thread.start()
+    running = len(threads)
+    try:
+        while running:
+            item = state.found.get()
+            if item is None:
+                running -= 1
+            elif isinstance(item, BaseException):
+                raise item
+            else:
+                yield item
+    except BaseException:
+        state.ended.set()
+        raise
+    finally:
+        for thread in threads:
+            thread.join(timeout=5)  # one that waits for a dead server must not hold up the end of a run
+
+
+def _work(state: _State) -> None:
+    try:
+        try:
+            while state.wanted and state.waiting:
+                try:
+                    archive = state.waiting.popleft()
+                except IndexError:
+                    break
+                _read(archive, state)
+            state.put(None)
+        except _Ended:
+            raise
+        except BaseException as error:  # the thread that waits raises it
+            state.put(error)
+    except _Ended:
+        pass
+
+
+def _read(archive: Archive, state: _State) -> None:
+    """Reads one archive and passes on the wanted clips in it; failures are noted, not raised."""
+    names: list[str] = []
+    place = public_url(archive.place)
+    try:
+        with open_place(archive.place, state) as file:
+            for member in read_members(file, int(state.reading.max_archive_gb * 1e9), state.check):
+                _take(member, place, names, state)
+                if not state.wanted:
+                    return
+        state.catalogue.write(archive, names)
+        state.context.log(f"{place}: read, {len(names)} clips in it")
+    except (_Ended, AcquireError):
+        raise
+    except ArchiveError as error:
+        reason = Reason.NOT_MEDIA if isinstance(error, NotAnArchiveError) else Reason.DAMAGED
+        _fail(Outcome(reason, f"{place}: {error}"), state)
+    except Exception as error:  # buckets' drivers bring their own classes
+        raise_if_full(error, state.context.scratch / "any")
+        _fail(outcome_of(error), state)
+
+
+def _fail(outcome: Outcome, state: _State) -> None:
+    state.failures.append(outcome)
+    state.context.log(f"an archive failed: {outcome.reason}: {outcome.message}")
+    if outcome.outcome_class is OutcomeClass.RUN_LEVEL:
+        state.stopped = True
+        state.waiting.clear()  # the others are on the same server
+
+
+def _take(member: Member, place: str, names: list[str], state: _State) -> None:
+    name = _member_name(member.name)
+    if name is None:
+        return
+    names.append(_canonical(name))
+    clips, span = state.wanted.claim(name)
+    if not clips:
+        return
+    try:
+        path = copy_member(member, state.new_file(), int(state.reading.max_clip_gb * 1e9), state.check)
+    except MemberError as error:
+        state.wanted.give_back(clips)
+        state.broken.update(dict.fromkeys(clips, error.outcome))
+        return
+    except BaseException:
+        state.wanted.give_back(clips)
+        raise
+    state.put(Fetched(clips, path, span, f"{place}!{member.name}"))
+
+
+def _member_name(name: str) -> MediaName | None:
+    """Reads a member's name; its suffix may be missing, or be one that no media has."""
+    return read_name(name) or read_name(name[: name.rfind(".")] if "." in name.rpartition("/")[2] else name)
+
+
+def _canonical(name: MediaName) -> str:
+    if name.time_start is None or name.time_end is None:
+        return name.youtube_id
+    return f"{name.youtube_id}_{name.time_start}_{name.time_end}"
+
+
+def open_place(place: str, state: _State) -> IO[bytes]:
+    """Opens an archive by its URL or local path."""
+    if "://" in place:
+        return open_url(place, state.reading.web, dataclasses.replace(state.context, check=state.check))
+    return io.BufferedReader(io.FileIO(place), 1 << 20)

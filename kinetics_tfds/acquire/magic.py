@@ -1,0 +1,49 @@
+"""What a file is, by its first bytes: names lie, on servers as in archives."""
+
+from __future__ import annotations
+
+# Enough for all signatures below, a tar's at byte 257 among them.
+HEAD_BYTES = 512
+
+
+def media_suffix(head: bytes) -> str | None:
+    r"""Returns the usual suffix of the container that a media file begins with; None for anything else.
+
+    Args:
+        head: the file's first `HEAD_BYTES` bytes, or all where it is shorter.
+
+    >>> media_suffix(b"\x00\x00\x00\x20ftypisom"), media_suffix(b"<!DOCTYPE html>")
+    ('.mp4', None)
+    """
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
+        return ".mov" if head[8:12] == b"qt  " else ".mp4"
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return ".webm" if b"webm" in head[:64] else ".mkv"
+    if head[:4] == b"RIFF" and head[8:11] == b"AVI":
+        return ".avi"
+    return None
+
+
+def describe(head: bytes) -> str:
+    """Says in a few words what a file that is no media seems to be.
+
+    >>> describe(b"  <html><title>Sign in</title>")
+    'a web page'
+    """
+    if not head:
+        return "an empty file"
+    text = head.lstrip().lower()
+    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return "a web page"
+    if text.startswith((b"<?xml", b"{", b"[")):
+        return "an XML or JSON answer"
+    if text.startswith(b"#extm3u"):
+        return "a playlist"
+    if is_archive(head):
+        return "an archive"
+    return f"no media container (it begins with {head[:12]!r})"
+
+
+def is_archive(head: bytes) -> bool:
+    """Returns whether a file begins like a tar, gzip or zip file."""
+    return head[:2] == b"\x1f\x8b" or head[:4] == b"PK\x03\x04" or head[257:262] == b"ustar"
