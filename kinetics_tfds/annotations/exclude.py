@@ -6,8 +6,8 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 
 from kinetics_tfds.annotations.clip import Clip
-from kinetics_tfds.annotations.overlap import is_clip_set, parse_clip_set
-from kinetics_tfds.annotations.read import PathLike, files_of_version, read_annotations
+from kinetics_tfds.annotations.overlap import is_clip_set, parse_clip_set, read_one_version
+from kinetics_tfds.annotations.read import PathLike
 from kinetics_tfds.annotations.rows import VIDEO_ID
 from kinetics_tfds.errors import AnnotationError
 
@@ -28,7 +28,9 @@ def excluded_videos(exclude: Sequence[str], files: Sequence[PathLike] = ()) -> f
     videos: set[str] = set()
     for reference in exclude:
         if is_clip_set(reference):
-            videos.update(clip.youtube_id for clip in _clips(reference, files))
+            wanted = parse_clip_set(reference)
+            clips = wanted.choose(read_one_version(wanted.version, files))
+            videos.update(clip.youtube_id for clip in clips)
         else:
             videos.update(read_id_list(reference))
     return frozenset(videos)
@@ -68,15 +70,3 @@ def read_id_list(path: PathLike) -> frozenset[str]:
             )
         videos.add(video)
     return frozenset(videos)
-
-
-def _clips(reference: str, files: Sequence[PathLike]) -> tuple[Clip, ...]:
-    wanted = parse_clip_set(reference)
-    named = files_of_version(wanted.version, files) or list(files)
-    if not named:
-        raise AnnotationError(
-            f"There are no annotation files to take {wanted} from.",
-            f"Put the lists of {wanted.version} beneath the folder of clips, with its name in theirs: "
-            f"{wanted.version.annotation_urls[0]}",
-        )
-    return wanted.choose(read_annotations(wanted.version, named))

@@ -14,6 +14,7 @@ from kinetics_tfds.annotations.annotation_set import AnnotationSet
 from kinetics_tfds.annotations.classes import map_class
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.names import parse_split
+from kinetics_tfds.annotations.read import PathLike, files_of_version, read_annotations
 from kinetics_tfds.annotations.versions import VERSIONS, KineticsVersion, get_version
 from kinetics_tfds.errors import AnnotationError
 
@@ -63,6 +64,21 @@ def parse_clip_set(text: str) -> ClipSetName:
     if slash and split not in version.splits:
         raise AnnotationError(f"{version} has no split {word!r}.", f"Its splits: {', '.join(version.splits)}.")
     return ClipSetName(version, split)
+
+
+def read_one_version(version: KineticsVersion, files: Sequence[PathLike]) -> AnnotationSet:
+    """Reads one version's rows from among the lists of several.
+
+    Raises:
+        AnnotationError: as `read_annotations` does, and if no file is named for the version or for none.
+    """
+    own = files_of_version(version, files)
+    if not own:
+        raise AnnotationError(
+            f"None of {len(files)} annotation files is of {version}.",
+            f"Add its lists, with {version} in their names or their folder's: {version.annotation_urls[0]}",
+        )
+    return read_annotations(version, own)
 
 
 def is_clip_set(text: str) -> bool:

@@ -72,10 +72,16 @@ def read_annotations(version: str | KineticsVersion, files: Sequence[PathLike]) 
 
 
 def files_of_version(version: str | KineticsVersion, files: Sequence[PathLike]) -> list[str]:
-    """Returns the files that their names, or the nearest folder that names a version, give to `version`."""
-    name = get_version(version).name
-    paths = [os.fspath(path) for path in files]
-    return [path for path in paths if _named_version(path) == name]
+    """Returns the files to read `version` from where several versions' lists lie together.
+
+    Those that their names, or the nearest folder that names a version, give to it; where there are none, those that
+    name no version at all.
+    """
+    named: dict[str | None, list[str]] = collections.defaultdict(list)
+    for file in files:
+        path = os.fspath(file)
+        named[_named_version(path)].append(path)
+    return named[get_version(version).name] or named[None]
 
 
 def possible_files(version: str | KineticsVersion, files: Sequence[PathLike]) -> list[str]:

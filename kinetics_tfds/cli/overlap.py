@@ -15,12 +15,9 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from kinetics_tfds.annotations.annotation_set import AnnotationSet
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.names import is_annotation_file
-from kinetics_tfds.annotations.overlap import Overlap, find_overlap, parse_clip_set
-from kinetics_tfds.annotations.read import files_of_version, read_annotations
-from kinetics_tfds.annotations.versions import KineticsVersion
+from kinetics_tfds.annotations.overlap import Overlap, find_overlap, parse_clip_set, read_one_version
 from kinetics_tfds.clips.listing import list_folder
 
 SUMMARY = "count the clips and videos that two versions or splits share"
@@ -42,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     a, b = parse_clip_set(args.a), parse_clip_set(args.b)
     files = _annotation_files(args.annotations)
-    sets = {version: _read(version, files) for version in {a.version, b.version}}
+    sets = {version: read_one_version(version, files) for version in {a.version, b.version}}
     overlap = find_overlap(a, a.choose(sets[a.version]), b, b.choose(sets[b.version]))
     if args.ids:
         pathlib.Path(args.ids).write_text("".join(f"{video}\n" for video in overlap.shared_videos), encoding="utf-8")
@@ -57,10 +54,6 @@ def _annotation_files(folders: Sequence[str]) -> list[str]:
         for path in list_folder(folder).others
         if is_annotation_file(path)
     ]
-
-
-def _read(version: KineticsVersion, files: Sequence[str]) -> AnnotationSet:
-    return read_annotations(version, files_of_version(version, files) or files)
 
 
 def _as_table(overlap: Overlap, examples: int) -> str:
