@@ -55,6 +55,7 @@ def run_build(
     ours = options.view_as(BuildOptions)
     if ours.max_failure_rate is not None:
         max_failure_rate = ours.max_failure_rate
+    staging.clean()
     numbers, done = _unfinished(staging, plans, retry_failed=ours.retry_failed)
     job = _with_workers(job, ours.decode_workers)
     total = sum(len(plan.clips) for plan in plans.values())

@@ -223,7 +223,6 @@ def open_staging(
             folder.rmtree()
     if not (here.path / "plan.json").exists():
         here.write_plan(identity, plans)
-    here.clean()
     return here
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 
 from clip_folder import ClipFolder
@@ -60,3 +61,8 @@ def set_up(folder: ClipFolder, out: pathlib.Path, *, overwrite=False, workers=1,
 
 def shard_bytes(staging: Staging) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in staging.shards.iterdir()}
+
+
+def inodes(staging: Staging) -> dict[str, int]:
+    """A shard that was written again is another file."""
+    return {path.name: os.stat(path).st_ino for path in staging.shards.iterdir()}

