@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable
+from typing import NamedTuple
 
 PAGE = b"<!doctype html><html><title>Sorry</title><body>Please try again later.</body></html>"
 
@@ -24,6 +25,12 @@ class Request:
     behaviour: str
 
 
+class Span(NamedTuple):
+    start: int
+    stop: int
+    partial: bool
+
+
 @dataclasses.dataclass
 class Resource:
     """What one path answers.
@@ -32,13 +39,18 @@ class Resource:
         body: the bytes, or a function that makes them anew for each request.
         behaviours: one for each request in turn; the last one stays. `ok`, a status (`404`), `429:SECONDS`, `reset`
             (half the body, then RST), `short` (closes before the promised length), `slow:SECONDS` (a pause half-way),
-            `html`, `redirect:PATH`, `stall` (never answers).
+            `html`, `redirect:PATH`, `stall` (never answers), `drip:SECONDS` (one byte each that many seconds),
+            `changed` (another body of the same length, and another ETag), `shifted` (a range that begins one byte late).
+        etag: a strong validator, if the server gives one.
+        chunked: sends the body without its length.
     """
 
     body: bytes | Callable[[], bytes] = b""
     behaviours: tuple[str, ...] = ("ok",)
     content_type: str = "video/mp4"
     ranges: bool = True
+    etag: str | None = None
+    chunked: bool = False
 
 
 class Loopback:
@@ -48,12 +60,18 @@ class Loopback:
         self.resources: dict[str, Resource] = {}
         self.requests: list[Request] = []
         self.override: Callable[[str], str | None] = lambda path: None
+        self.connections = 0
+        self.headers: list[dict[str, str]] = []
         self._counts: collections.Counter[str] = collections.Counter()
         self._lock = threading.Lock()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                outer.connections += 1
+                super().setup()
 
             def do_GET(self) -> None:
                 outer._answer(self, head=False)
@@ -103,6 +121,7 @@ class Loopback:
             behaviour = self.override(path) or (
                 resource.behaviours[min(count, len(resource.behaviours) - 1)] if resource else "404"
             )
+            self.headers.append(dict(handler.headers))
             self.requests.append(Request(time.time(), path, handler.headers.get("Range"), behaviour))
         kind, _, argument = behaviour.partition(":")
         if kind.isdigit():
@@ -131,28 +150,43 @@ class Loopback:
     @staticmethod
     def _send_body(handler, resource: Resource, kind: str, argument: str, head: bool) -> None:
         body = resource.body() if callable(resource.body) else resource.body
-        total, first, last = len(body), 0, len(body) - 1
-        wanted = handler.headers.get("Range")
-        if wanted and resource.ranges:
-            low, _, high = wanted.removeprefix("bytes=").partition("-")
-            first, last = int(low), min(int(high), last) if high else last
-            if first >= total:
-                Loopback._send(handler, 416, b"", {"Content-Range": f"bytes */{total}"}, head)
-                return
-            handler.send_response(206)
-            handler.send_header("Content-Range", f"bytes {first}-{last}/{total}")
-        else:
-            handler.send_response(200)
-        part = body[first : last + 1]
+        etag = resource.etag
+        if kind == "changed":
+            body, etag = body[::-1], '"another"'
+        span = Loopback._span(handler, resource, len(body), etag, kind)
+        if span.start >= len(body) > 0:
+            Loopback._send(handler, 416, b"", {"Content-Range": f"bytes */{len(body)}"}, head)
+            return
+        part = body[span.start : span.stop]
+        handler.send_response(206 if span.partial else 200)
+        if span.partial:
+            handler.send_header("Content-Range", f"bytes {span.start}-{span.stop - 1}/{len(body)}")
         handler.send_header("Content-Type", resource.content_type)
         if resource.ranges:
             handler.send_header("Accept-Ranges", "bytes")
-        handler.send_header("Content-Length", str(len(part)))
+        if etag is not None:
+            handler.send_header("ETag", etag)
+        if resource.chunked:
+            handler.send_header("Transfer-Encoding", "chunked")
+            part = b"%x\r\n%b\r\n0\r\n\r\n" % (len(part), part)
+        else:
+            handler.send_header("Content-Length", str(len(part)))
         if kind in ("short", "reset"):
             handler.close_connection = True
         handler.end_headers()
-        if head:
-            return
+        if not head:
+            Loopback._write(handler, part, kind, argument)
+
+    @staticmethod
+    def _span(handler, resource: Resource, total: int, etag: str | None, kind: str) -> Span:
+                wanted = handler.headers.get("Range")
+        if not wanted or not resource.ranges or handler.headers.get("If-Range", etag) != etag:
+            return Span(0, total, False)
+        low, _, high = wanted.removeprefix("bytes=").partition("-")
+        return Span(int(low) + (kind == "shifted"), min(int(high) + 1, total) if high else total, True)
+
+    @staticmethod
+    def _write(handler, part: bytes, kind: str, argument: str) -> None:
         half = len(part) // 2
         handler.wfile.write(part[:half])
         handler.wfile.flush()
@@ -162,6 +196,11 @@ class Loopback:
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             handler.connection.close()
             return
+        while kind == "drip" and half < len(part):
+            handler.wfile.write(part[half : half + 1])
+            handler.wfile.flush()
+            time.sleep(float(argument or 0.05))
+            half += 1
         if kind == "slow":
             time.sleep(float(argument or 0.5))
         handler.wfile.write(part[half:])
