@@ -13,6 +13,7 @@ import pathlib
 import subprocess
 import sys
 from collections import Counter
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -59,7 +60,7 @@ def build(folder: pathlib.Path) -> None:
     print("\n".join(line for line in lines if line.startswith("kinetics:")) or "built by an earlier run")
 
 
-def print_table(builder: tfds.core.DatasetBuilder) -> None:
+def print_table(builder: Any) -> None:
     """Reads every record back and prints what is there, beside what the manifest says of the other rows."""
     manifest = read_manifest(builder.data_path, columns=["split", "state"]).to_pylist()
     states = Counter((row["split"], row["state"]) for row in manifest)
@@ -76,7 +77,7 @@ def print_table(builder: tfds.core.DatasetBuilder) -> None:
         print(f"{split:14}{rows:6}{clips:7}{missing:9}{len(classes) or '-':>9}{frames:8}{size:7.1f}")
 
 
-def draw(builder: tfds.core.DatasetBuilder, path: pathlib.Path) -> None:
+def draw(builder: Any, path: pathlib.Path) -> None:
     """Draws the first validation clip of each class."""
     names = builder.info.features["label"]
     rows, times = {}, []
