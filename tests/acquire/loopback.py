@@ -179,7 +179,7 @@ class Loopback:
 
     @staticmethod
     def _span(handler, resource: Resource, total: int, etag: str | None, kind: str) -> Span:
-                wanted = handler.headers.get("Range")
+        wanted = handler.headers.get("Range")
         if not wanted or not resource.ranges or handler.headers.get("If-Range", etag) != etag:
             return Span(0, total, False)
         low, _, high = wanted.removeprefix("bytes=").partition("-")
