@@ -1,6 +1,6 @@
 """From a media file to JPEG frames and audio, inside worker processes with limits.
 
-`DecodePool` is what a build uses; `decode_clip` is what its workers run. Nothing heavy is imported until it is asked for.
+`DecodePool` is what a build uses, `decode_clip` what its workers run. Heavy modules are imported when asked for.
 """
 
 from __future__ import annotations

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-import av
-
-from kinetics_tfds.decode.container import choose_video, open_media
+from kinetics_tfds.decode.container import open_media
 from kinetics_tfds.decode.types import DecodeLimits
 
 
@@ -33,13 +31,6 @@ class MediaInfo:
     has_audio: bool
 
 
-def stream_duration(media: av.container.InputContainer, stream: av.video.stream.VideoStream) -> float | None:
-    """Returns the promised seconds of a video stream, or of the file where the stream does not say."""
-    if stream.duration is not None and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return media.duration / av.time_base if media.duration is not None else None
-
-
 def probe_media(path: str, limits: DecodeLimits | None = None) -> MediaInfo:
     """Reads the headers of a local file.
 
@@ -47,13 +38,13 @@ def probe_media(path: str, limits: DecodeLimits | None = None) -> MediaInfo:
         DecodeError: the file is not readable, is empty, is not media of an allowed kind or has no video.
     """
     with open_media(path, limits or DecodeLimits()) as media:
-        stream = choose_video(media)
+        stream = media.video
         return MediaInfo(
-            duration=stream_duration(media, stream),
+            duration=float(media.promised_end - media.origin) if media.promised_end is not None else None,
             fps=float(stream.average_rate) if stream.average_rate else None,
             width=stream.codec_context.width,
             height=stream.codec_context.height,
-            codec=stream.codec_context.codec.canonical_name,
-            container=media.format.name,
-            has_audio=bool(media.streams.audio),
+            codec=media.codec,
+            container=media.container.format.name,
+            has_audio=bool(media.container.streams.audio),
         )

@@ -5,12 +5,12 @@ All times are exact fractions of a second, so that ties fall the same way on eve
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from fractions import Fraction
 
 # Files cut to a length end up to this much early without being short: the last frame is shown a little longer.
-END_TOLERANCE = Fraction(1, 10)
+_END_TOLERANCE = Fraction(1, 10)
+_LONGEST_END_TOLERANCE = Fraction(1, 2)
 
 
 def seconds(value: float) -> Fraction:
@@ -21,19 +21,6 @@ def seconds(value: float) -> Fraction:
 def frame_rate(value: float) -> Fraction:
     """Returns frames a second as the simple fraction that was meant (29.97002997 is 30000/1001)."""
     return Fraction(value).limit_denominator(100_000)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Window:
-    """The part of a file's own time that a clip covers.
-
-    Attributes:
-        start: first moment of the clip, in the file's presentation time; None where it is the first frame's time.
-        length: seconds; the end is exclusive.
-    """
-
-    start: Fraction | None
-    length: Fraction
 
 
 def grid_size(duration: Fraction, fps: Fraction) -> int:
@@ -47,9 +34,9 @@ def covered(length: Fraction, playable: Fraction, frame_interval: Fraction) -> F
     Args:
         length: of the clip, by its annotation.
         playable: from the clip's start to the end of its last frame.
-        frame_interval: usual time between frames; a clip that lacks less than one and a half is not short.
+        frame_interval: usual time between frames; a clip that lacks less than one and a half of them is not short.
     """
-    tolerance = max(END_TOLERANCE, frame_interval * 3 / 2)
+    tolerance = min(max(_END_TOLERANCE, frame_interval * 3 / 2), _LONGEST_END_TOLERANCE)
     return length if playable >= length - tolerance else playable
 
 
