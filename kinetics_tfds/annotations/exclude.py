@@ -6,12 +6,13 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 
 from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.annotations.files import open_file
 from kinetics_tfds.annotations.overlap import is_clip_set, parse_clip_set, read_one_version
 from kinetics_tfds.annotations.read import PathLike
 from kinetics_tfds.annotations.rows import VIDEO_ID
 from kinetics_tfds.errors import AnnotationError
 
-_MAX_LIST_CHARACTERS = 1 << 26  # 5 million ids
+_MAX_LIST_BYTES = 1 << 26  # 5 million ids
 
 
 def excluded_videos(exclude: Sequence[str], files: Sequence[PathLike] = ()) -> frozenset[str]:
@@ -47,12 +48,10 @@ def read_id_list(path: PathLike) -> frozenset[str]:
     Raises:
         AnnotationError: the file cannot be read, or a line is no id.
     """
-    from etils import epath
-
     name = os.fspath(path)
     try:
-        with epath.Path(path).open() as file:
-            text = file.read(_MAX_LIST_CHARACTERS)
+        with open_file(path) as file:
+            text = file.read(_MAX_LIST_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(
             f"{name!r} names no clips to exclude: it is no version of Kinetics, and no text file that can be read "

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import IO, NamedTuple, Protocol
 
 from kinetics_tfds.annotations.names import LIST_SUFFIXES, is_annotation_file
-from kinetics_tfds.errors import AnnotationError
+from kinetics_tfds.errors import AnnotationError, KineticsError
 
 # The largest official file, the train JSON of Kinetics-700, has about 160 MB.
 MAX_LIST_BYTES = 1 << 29
@@ -36,20 +36,42 @@ class OpenList(NamedTuple):
     text: IO[str]
 
 
+def open_file(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Opens a local file, or a URL through fsspec or, without its driver for the scheme, through epath.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    name = os.fspath(path)
+    if "://" not in name:
+        return open(os.path.expanduser(name), "rb")
+    import fsspec
+    from etils import epath
+
+    try:
+        try:
+            file_system, key = fsspec.core.url_to_fs(name)
+        except (ImportError, ValueError):
+            return epath.Path(name).open("rb")
+        return file_system.open(key, "rb")
+    except OSError:
+        raise
+    except Exception as error:  # each driver brings its own classes of errors
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
 def open_lists(path: str | os.PathLike[str]) -> Iterator[OpenList]:
     """Opens a file, or the lists inside an archive, one after the other; read each before asking for the next.
 
     Args:
-        path: a local file or one that epath can open.
+        path: a local file, or a URL that fsspec or epath can open.
 
     Raises:
         AnnotationError: an archive holds no list, or something is larger than any real list.
         OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error: the file cannot be read or is damaged.
     """
-    from etils import epath  # decode workers import this package, and need no files of ours
-
     name = os.fspath(path)
-    with epath.Path(path).open("rb") as file:
+    with open_file(path) as file:
         stream = _capped(file, MAX_ARCHIVE_BYTES, name)
         if stream.peek(4)[:4] == b"PK\x03\x04":
             file.seek(0)
@@ -138,7 +160,12 @@ class _CappedStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer) -> int:
-        data = self._stream.read(len(buffer))
+        try:
+            data = self._stream.read(len(buffer))
+        except KineticsError:
+            raise
+        except Exception as error:  # drivers of remote files, and decompressors, have errors of their own
+            raise OSError(f"{type(error).__name__}: {error}") from error
         self._left -= len(data)
         if self._left < 0:
             raise AnnotationError(

@@ -46,7 +46,8 @@ def read_annotations(version: str | KineticsVersion, files: Sequence[PathLike]) 
 
     Args:
         version: the version, or its name.
-        files: CSV, JSON and text lists, .zip and .tar.gz archives of them; local, or what epath can open.
+        files: CSV, JSON and text lists, .zip and .tar.gz archives of them; local, or
+            URLs that fsspec or epath can open.
 
     Returns:
         The clips, and what was odd (docs/annotations.md lists all that can be).

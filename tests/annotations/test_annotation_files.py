@@ -172,3 +172,17 @@ def test_a_path_of_epath_will_do(tmp_path):
 
     (tmp_path / "train.csv").write_text(TEXT)
     assert len(read_annotations("kinetics600", [epath.Path(tmp_path) / "train.csv"]).clips) == len(CLIPS)
+
+
+def test_a_remote_file_is_opened_through_its_driver():
+    import fsspec
+
+    fsspec.filesystem("memory").pipe("/lists/train.csv", TEXT.encode())
+    assert list(read_annotations("kinetics600", ["memory://lists/train.csv"]).clips) == CLIPS
+    fsspec.filesystem("memory").pipe("/lists/kinetics600.zip", b"PK\x03\x04")
+    with pytest.raises(AnnotationError, match="damaged"):
+        read_annotations("kinetics600", ["memory://lists/kinetics600.zip"])
+    with pytest.raises(AnnotationError, match="no annotation file"):
+        read_annotations("kinetics600", ["memory://lists/val.csv"])
+    with pytest.raises(AnnotationError, match="cannot be read"):
+        read_annotations("kinetics600", ["nosuch://lists/val.csv"])
