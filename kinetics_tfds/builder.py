@@ -130,6 +130,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
         file_format = self.info.file_format.value
         write.check_file_format(file_format)
         inputs = self.find_inputs(dl_manager)
+        print(inputs.annotations.describe())
         plans = self.plan(inputs, download_config)
         identity = self._identity(plans, file_format)
         folder = self.data_path.parent
