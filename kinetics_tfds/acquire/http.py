@@ -104,24 +104,29 @@ class Http:
         yield Fetched(unit.clips, target, span, public_url(unit.key))
 
     def _download(self, url: str, target: pathlib.Path, context: FetchContext) -> pathlib.Path:
-        limit = int(self.max_gb * 1e9)
         with open_url(url, self.web, context) as source:
             head = source.read(HEAD_BYTES)
             suffix = media_suffix(head)
             if suffix is None:
                 raise TransferError(Outcome(Reason.NOT_MEDIA, f"{public_url(url)} is {describe(head)}"))
             target = target.with_suffix(suffix)
-            written = 0
-            with target.open("wb") as file:
-                block = head
-                while block:
-                    context.check()
-                    written += len(block)
-                    if written > limit:
-                        raise TransferError(Outcome(Reason.TOO_LARGE, f"more than {self.max_gb:g} GB"))
-                    file.write(block)
-                    block = source.read(_BLOCK)
+            try:
+                self._write(source, head, target, context)
+            except BaseException:
+                target.unlink(missing_ok=True)
+                raise
         return target
+
+    def _write(self, source: IO[bytes], block: bytes, target: pathlib.Path, context: FetchContext) -> None:
+        written = 0
+        with target.open("wb") as file:
+            while block:
+                context.check()
+                written += len(block)
+                if written > self.max_gb * 1e9:
+                    raise TransferError(Outcome(Reason.TOO_LARGE, f"more than {self.max_gb:g} GB"))
+                file.write(block)
+                block = source.read(_BLOCK)
 
     def _names_times(self) -> bool:
         return any(field in ("id", "time_start") for _, field, _, _ in string.Formatter().parse(self.url))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import gzip
-import io
 import pathlib
 import stat
 import struct
@@ -22,7 +21,7 @@ from typing import IO, Any
 from kinetics_tfds.acquire.magic import HEAD_BYTES, describe, media_suffix
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 _MAX_HEADER = 1 << 20  # bytes of one member's long name or extended header; tarfile reads them into memory
 _MAX_MEMBERS = 5_000_000
 # All that tarfile, zipfile and gzip raise on damaged data.
@@ -144,28 +143,23 @@ class _TarInfo(tarfile.TarInfo):
             raise
 
 
-class _Counted(io.RawIOBase):
-    """Ends the reading of an archive that unpacks to too much."""
+class _Counted:
+    """Ends the reading of an archive that unpacks to too much. Gives what is there, rather than waiting for more."""
 
     def __init__(self, file: Any, limit: int, check: Callable[[], None]) -> None:
-        super().__init__()
         self._file, self._left, self._limit, self._check = file, limit, limit, check
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
+    def read(self, size: int) -> bytes:
         self._check()
-        block = self._file.read(len(buffer))
+        block = self._file.read1(size)
         self._left -= len(block)
         if self._left < 0:
             raise ArchiveError(f"it unpacks to more than {self._limit / 1e9:g} GB")
-        buffer[: len(block)] = block
-        return len(block)
+        return block
 
 
 def _tar_members(file: Any, max_bytes: int, check: Callable[[], None]) -> Iterator[Member]:
-    counted = io.BufferedReader(_Counted(file, max_bytes, check), _BLOCK)
+    counted: Any = _Counted(file, max_bytes, check)
     with tarfile.open(fileobj=counted, mode="r|", bufsize=_BLOCK, tarinfo=_TarInfo) as archive:
         for number, info in enumerate(archive):
             archive.members = []  # tarfile would remember every header that it has read

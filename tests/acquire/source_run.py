@@ -1,0 +1,63 @@
+"""Runs a source as a worker would: plans, then fetches every unit, and says what came of each clip."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import random
+
+from kinetics_tfds.acquire.outcome import Outcome
+from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, PlanContext, Source, Unit
+from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.clips.media import Span
+
+
+def media(seed: int = 0, size: int = 20_000) -> bytes:
+    """Returns bytes that begin like an mp4 file, different for each seed."""
+    return b"\x00\x00\x00\x20ftypisom" + random.Random(seed).randbytes(size)
+
+
+def make_clips(count: int, split: Split = Split.TRAIN, label: str | None = "archery", mark: str = "x") -> list[Clip]:
+    return [Clip(split, f"{mark}-id_{number:06d}", 10, 20, label) for number in range(count)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Got:
+    content: bytes
+    span: Span
+    origin: str
+
+
+def run(source: Source, clips, folder: pathlib.Path, version: str = "kinetics600", cache: pathlib.Path | None = None):
+    """Returns what came of each clip, and the units that were planned."""
+    assert isinstance(source, Source)
+    assert source.fetcher
+    cache = cache or folder / "cache"
+    cache.mkdir(exist_ok=True, parents=True)
+    results: dict[Clip, Got | Outcome] = {}
+    units = []
+
+    def take(item: Fetched | Missed) -> None:
+        for clip in item.clips:
+            assert clip not in results, "each clip once"
+            if isinstance(item, Missed):
+                results[clip] = item.outcome
+            else:
+                results[clip] = Got(item.video.read_bytes(), item.span, item.origin)
+
+    for planned in source.plan(clips, PlanContext(version, cache)):
+        if isinstance(planned, Missed):
+            take(planned)
+        else:
+            units.append(planned)
+    for number, unit in enumerate(units):
+        assert isinstance(unit, Unit)
+        scratch = folder / f"scratch{number}-{random.randrange(10**9)}"
+        scratch.mkdir(parents=True)
+        for item in source.fetch(unit, FetchContext(scratch, cache=cache)):
+            take(item)
+            if isinstance(item, Fetched) and scratch in item.video.parents:
+                item.video.unlink()
+        assert list(scratch.iterdir()) == [], "nothing is left behind"
+    assert set(results) == set(clips)
+    return results, units
