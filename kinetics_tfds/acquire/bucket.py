@@ -89,9 +89,9 @@ class BucketStore:
             return []
         return sorted(f"{folder}/{posixpath.basename(str(path))}" for path in found)
 
-    def read_lines(self, name: str) -> Iterator[bytes]:
+    def read_lines(self, name: str, skip: int = 0) -> Iterator[bytes]:
         """See `Store`."""
-        yield from self._files.cat_file(self._name(name)).splitlines(keepends=True)
+        yield from self._files.cat_file(self._name(name))[skip:].splitlines(keepends=True)
 
     def write_hidden(self, name: str, data: bytes) -> None:
         """See `Store`."""

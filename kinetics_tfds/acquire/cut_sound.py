@@ -6,60 +6,89 @@ import math
 import pathlib
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
 
-from kinetics_tfds.decode.container import open_media
+from kinetics_tfds.decode import structure
+from kinetics_tfds.decode.container import choose_audio
 from kinetics_tfds.decode.failure import failed
-from kinetics_tfds.decode.types import DecodeLimits, FailureReason
+from kinetics_tfds.decode.types import FailureReason
+
+_DEMUXERS = {structure.MOV: "mov", structure.MATROSKA: "matroska", structure.AVI: "avi"}
 
 
-def tick(stream) -> Fraction:
-    """Returns the unit of a stream's times, in seconds."""
-    return Fraction(stream.time_base)
-
-
-def seek(media, stream, start: Fraction) -> None:
-    """Goes to a key frame shown at or before `start`; to the beginning where the file has no index."""
-    try:
-        media.seek(max(0, math.floor(start / tick(stream))), stream=stream, backward=True, any_frame=False)
-    except (av.error.FFmpegError, OSError):
-        try:
-            media.seek(0)
-        except (av.error.FFmpegError, OSError) as error:
-            raise failed(FailureReason.CORRUPT, f"cannot seek: {error}") from error
-
-
-def open_sound(media, audio: pathlib.Path | None, limits: DecodeLimits):
-    """Returns (container, stream) of the sound, in a container of its own so that it is read apart; None for silence.
+class Sound:
+    """An audio stream that is read apart from the picture. Use as a context manager.
 
     Args:
-        media: the open video.
-        audio: the file with the sound, where it is not in the video.
-        limits: as for the video.
+        path: a local file, with or without a picture.
+        wanted: False for silence in any case.
+
+    Attributes:
+        stream: the stream; None for silence.
     """
-    path = str(audio) if audio is not None else media.name
-    sounds = open_media(path, limits)
-    if sounds.streams.audio:
-        stream = sounds.streams.audio[0]
-        if stream.codec_context is not None and stream.codec_context.sample_rate:
-            return sounds, stream
-    sounds.close()
-    return None
+
+    def __init__(self, path: pathlib.Path, wanted: bool = True) -> None:
+        self._path = path
+        self._container = None
+        self.stream: av.audio.stream.AudioStream | None = None
+        if wanted:
+            self._container = self._open()
+            self.stream = choose_audio(self._container)
+            if self.stream is not None and not self.stream.codec_context.sample_rate:
+                self.stream = None
+
+    def _open(self) -> av.container.InputContainer:
+        with open(self._path, "rb") as file:
+            kind = structure.sniff(file.read(16))
+        if kind is None:
+            raise failed(FailureReason.NOT_MEDIA, "the sound is in none of MP4, MOV, Matroska, WebM and AVI")
+        options = {"format_whitelist": _DEMUXERS[kind], "protocol_whitelist": "file"}
+        try:
+            return av.open(f"file:{self._path}", format=_DEMUXERS[kind], options=options, metadata_errors="replace")
+        except (av.FFmpegError, ValueError) as error:
+            raise failed(FailureReason.CORRUPT, f"the sound cannot be read: {error}") from error
+
+    def __enter__(self) -> Sound:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        if self._container is not None:
+            self._container.close()
+
+    @property
+    def codec(self) -> str | None:
+        """Name of the codec; None for silence."""
+        return self.stream.codec_context.codec.canonical_name if self.stream is not None else None
+
+    @property
+    def tick(self) -> Fraction:
+        """Seconds a tick of the stream."""
+        return (self.stream.time_base if self.stream is not None else None) or Fraction(1, 1000)
+
+    def packets(self, start: Fraction) -> Iterator[Any]:
+        """Yields the packets from a little before `start`, or from further back where the file has no index."""
+        assert self._container is not None
+        assert self.stream is not None
+        try:
+            self._container.seek(max(0, math.floor((start - 1) / self.tick)), stream=self.stream, backward=True)
+            for packet in self._container.demux(self.stream):
+                if packet.pts is not None and packet.dts is not None:
+                    yield packet
+        except (av.FFmpegError, OSError) as error:
+            raise failed(FailureReason.CORRUPT, f"the sound cannot be read: {error}") from error
 
 
-def sound_packets(sounds, stream, start: Fraction, end: Fraction) -> Iterator:
+def sound_packets(sound: Sound, start: Fraction, end: Fraction) -> Iterator[Any]:
     """Yields the packets that sound in [start, end), their times counted from `start`."""
-    seek(sounds, stream, start)
-    offset = math.ceil(start / tick(stream))
-    for packet in sounds.demux(stream):
-        if packet.pts is None or packet.dts is None:
-            continue
-        time = packet.pts * tick(stream)
+    offset = math.ceil(start / sound.tick)
+    for packet in sound.packets(start):
+        time = packet.pts * sound.tick
         if time >= end:
             return
-        if time + (packet.duration or 0) * tick(stream) <= start:
+        if time + (packet.duration or 0) * sound.tick <= start:
             continue
         packet.pts -= offset
         packet.dts -= offset
@@ -69,24 +98,24 @@ def sound_packets(sounds, stream, start: Fraction, end: Fraction) -> Iterator:
 class SoundWriter:
     """Encodes the sound of a window as AAC, sample by sample; gaps become silence, so that it keeps its time."""
 
-    def __init__(self, output, source, window: tuple[Fraction, Fraction]) -> None:
+    def __init__(self, output, sound: Sound, start: Fraction, end: Fraction) -> None:
+        assert sound.stream is not None
+        context = sound.stream.codec_context
         self._output = output
-        self._start, end = window
-        self._rate = min(source.codec_context.sample_rate, 48_000)
-        self._size = round((end - self._start) * self._rate)
-        self._layout = "mono" if source.codec_context.layout.nb_channels == 1 else "stereo"
+        self._sound = sound
+        self._start = start
+        self._rate = min(context.sample_rate, 48_000)
+        self._size = round((end - start) * self._rate)
+        self._layout = "mono" if context.layout.nb_channels == 1 else "stereo"
         self._stream = output.add_stream("aac", rate=self._rate, layout=self._layout)
         self._resampler = av.AudioResampler(format="fltp", layout=self._layout, rate=self._rate)
         self._written = 0
 
-    def write_all(self, sounds, stream) -> None:
+    def write_all(self) -> None:
         """Reads the window's sound and encodes it."""
-        seek(sounds, stream, self._start)
         expected: int | None = None  # the sample that the next part begins with, counted from the clip's start
-        for frame in sounds.decode(stream):
-            if frame.pts is None:
-                continue
-            time = frame.pts * tick(stream) - self._start
+        for frame in self._frames():
+            time = frame.pts * self._sound.tick - self._start
             if time * self._rate >= self._size:
                 break
             for part in self._resampler.resample(frame):
@@ -98,6 +127,16 @@ class SoundWriter:
                 self._write(part.to_ndarray(), place)
         if self._written:
             self._output.mux(self._stream.encode(None))
+
+    def _frames(self) -> Iterator[Any]:
+        for packet in self._sound.packets(self._start):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                continue  # a hole in the sound, which becomes silence; the picture decides about a clip
+            for frame in frames:
+                if isinstance(frame, av.AudioFrame) and frame.pts is not None:
+                    yield frame
 
     def _write(self, samples: np.ndarray, place: int) -> None:
         if place < self._written:

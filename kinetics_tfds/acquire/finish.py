@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -13,8 +14,10 @@ from kinetics_tfds.acquire.settings import CheckSettings, CutSettings
 from kinetics_tfds.acquire.store import file_digest
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.decode.clip import decode_clip
+from kinetics_tfds.decode.container import open_media
 from kinetics_tfds.decode.failure import DecodeError
 from kinetics_tfds.decode.probe import MediaInfo, probe_media
+from kinetics_tfds.decode.span import find_start
 from kinetics_tfds.decode.types import (
     DecodedClip,
     DecodeFailure,
@@ -78,8 +81,7 @@ class Finished:
 def finish_clip(job: Job) -> Finished | Outcome:
     """Makes the finished file of one clip, or says why there is none."""
     try:
-        info = probe_media(job.video, job.limits)
-        path, cut, decoded = _cut(job) if _is_whole(job, info) else _keep(job, info)
+        path, cut, decoded = _cut(job) if _is_whole(job) else _keep(job)
     except DecodeError as error:
         return outcome_of(error.failure, job.complete)
     except _RejectedError as error:
@@ -93,35 +95,34 @@ def finish_clip(job: Job) -> Finished | Outcome:
     return Finished(str(path), cut, sha256, size, round(decoded.duration, 3))
 
 
-def _is_whole(job: Job, info: MediaInfo) -> bool:
+def _is_whole(job: Job) -> bool:
     """Returns whether a file holds the whole video; the same rule as for decoding."""
     if job.span is not Span.UNKNOWN:
         return job.span is Span.WHOLE
-    length = job.time_end - job.time_start
-    duration = info.duration or 0
-    return duration >= job.time_end - 0.5 or duration > 1.5 * length + 1
+    with open_media(job.video, job.limits) as media:
+        request = DecodeRequest("", job.video, job.span, job.time_start, job.time_end)
+        return find_start(media, request) is not None
 
 
 def _cut(job: Job) -> tuple[pathlib.Path, str, DecodedClip]:
     video, audio = pathlib.Path(job.video), pathlib.Path(job.audio) if job.audio else None
     target = pathlib.Path(f"{job.target}.mp4")
     span = job.time_start, job.time_end
+    # Only a sound video can give a whole clip: a cut of a damaged one would decode without a fault.
+    expected = _decode(job, video, Span.WHOLE)
     if job.cut.mode == "copy" and can_copy(video, audio, job.limits):
-        try:
+        # Open groups of pictures and odd indexes make copies that do not decode alone; encoding anew heals them.
+        with contextlib.suppress(DecodeError, _RejectedError):
             copy_clip(video, audio, target, *span, job.cut, job.limits)
-            return target, "copied", _check(job, target)
-        except DecodeError as error:
-            if error.failure.reason is FailureReason.OUT_OF_RANGE:
-                raise
-            # Open groups of pictures and odd indexes make copies that do not decode alone; encoding anew heals them.
+            return target, "copied", _check(job, target, expected)
     reencode_clip(video, audio, target, *span, job.cut, job.limits)
-    return target, "reencoded", _check(job, target)
+    return target, "reencoded", _check(job, target, expected)
 
 
-def _keep(job: Job, info: MediaInfo) -> tuple[pathlib.Path, str, DecodedClip]:
+def _keep(job: Job) -> tuple[pathlib.Path, str, DecodedClip]:
     video = pathlib.Path(job.video)
     decoded = _check(job, video)
-    target = pathlib.Path(job.target + _suffix(info, video))
+    target = pathlib.Path(job.target + _suffix(probe_media(job.video, job.limits), video))
     if job.may_move:
         os.replace(video, target)
     else:
@@ -137,13 +138,21 @@ def _suffix(info: MediaInfo, video: pathlib.Path) -> str:
     return ".avi" if "avi" in names else ".mp4"
 
 
-def _check(job: Job, path: pathlib.Path) -> DecodedClip:
-    """Decodes the whole clip, as a build will: only then is it surely whole."""
+def _check(job: Job, path: pathlib.Path, expected: DecodedClip | None = None) -> DecodedClip:
+    """Decodes a finished clip, as a build will, and compares it with what it was cut from."""
     length = job.time_end - job.time_start
     promised = probe_media(str(path), job.limits).duration
     if promised is not None and promised > length + job.check.tolerance:
         raise _RejectedError(Outcome(Reason.WRONG_LENGTH, f"the file is {promised:.1f} s long, the clip {length:g} s"))
-    request = DecodeRequest(path.name, str(path), Span.TRIMMED, job.time_start, job.time_end)
+    decoded = _decode(job, path, Span.TRIMMED)
+    if expected is not None and len(decoded.frames) != len(expected.frames):
+        detail = f"the cut has {len(decoded.frames)} frames, the video {len(expected.frames)} in the clip's times"
+        raise _RejectedError(Outcome(Reason.UNEXPECTED, detail))
+    return decoded
+
+
+def _decode(job: Job, path: pathlib.Path, span: Span) -> DecodedClip:
+    request = DecodeRequest(path.name, str(path), span, job.time_start, job.time_end)
     # Every frame is decoded; the pictures themselves are thrown away, so they may be tiny.
     settings = DecodeSettings(short_side=16, fps=None, quality=1, min_duration=job.check.min_duration)
     return decode_clip(request, settings, job.limits)

@@ -51,7 +51,7 @@ class FinishPool:
         except pebble.ProcessExpired as error:
             return _outcome(FailureReason.CRASHED, f"the worker ended with code {error.exitcode}", job)
         except Exception as error:  # whatever one file does to a library, the others go on
-            return _outcome(FailureReason.CRASHED, f"{type(error).__name__}: {error}", job)
+            return Outcome(Reason.UNEXPECTED, f"{type(error).__name__}: {error}")
 
 
 def _outcome(reason: FailureReason, detail: str, job: Job) -> Outcome:

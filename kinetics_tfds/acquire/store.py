@@ -68,8 +68,8 @@ class Store(Protocol):
         """Returns the names of the hidden files directly in a folder, sorted; none where there is no folder."""
         ...
 
-    def read_lines(self, name: str) -> Iterator[bytes]:
-        """Yields the lines of a hidden file."""
+    def read_lines(self, name: str, skip: int = 0) -> Iterator[bytes]:
+        """Yields the lines of a hidden file, after its first `skip` bytes."""
         ...
 
     def write_hidden(self, name: str, data: bytes) -> None:
@@ -210,9 +210,10 @@ class LocalStore:
         except FileNotFoundError:
             return []
 
-    def read_lines(self, name: str) -> Iterator[bytes]:
+    def read_lines(self, name: str, skip: int = 0) -> Iterator[bytes]:
         """See `Store`."""
         with open(self._hidden / name, "rb") as file:
+            file.seek(skip)
             yield from file
 
     def write_hidden(self, name: str, data: bytes) -> None:

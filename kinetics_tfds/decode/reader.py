@@ -108,6 +108,8 @@ class ClipReader:
                 yield from frames
                 return
         earliest = min(0, self._media.video.start_time or 0) - int(1 / self._media.time_base)
+        if self._media.kind == AVI:
+            earliest = 0  # its demuxer refuses times before the beginning
         yield from self._restart(earliest)
 
     def _restart(self, ticks: int) -> Iterator[Shown]:

@@ -1,0 +1,224 @@
+"""A whole run: for each source in order, pass after pass, until nothing is due any more.
+
+Where a row stands is read from the ledger at the beginning of every pass, so a run that was killed and one that goes on
+are the same thing.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import itertools
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+from kinetics_tfds.acquire.due import Due, Rules, find_due, jitter
+from kinetics_tfds.acquire.ledger import LedgerWriter, Record, State, clip_key, fold, read_ledger
+from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
+from kinetics_tfds.acquire.progress import Progress, describe_seconds, shown
+from kinetics_tfds.acquire.settings import AcquireConfig
+from kinetics_tfds.acquire.source import Missed, PlanContext, Source, StoppedError, Unit
+from kinetics_tfds.acquire.stop import stopping
+from kinetics_tfds.acquire.store import Store, open_store
+from kinetics_tfds.acquire.work import FOLDER, WorkList, read_work, write_work
+from kinetics_tfds.acquire.worker import Task, Worker, make_record
+from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.annotations.versions import KineticsVersion
+from kinetics_tfds.clips.listing import Listing
+from kinetics_tfds.clips.match import match_clips
+
+RunPass = Callable[[Task, WorkList], None]
+Counts = collections.Counter[OutcomeClass]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """One call of the command.
+
+    Attributes:
+        version: the annotation version.
+        clips: the wanted rows.
+        store: the store's root.
+        config: the settings.
+        force: classes to try again whatever their age.
+        run_pass: does the work of one pass; in this process by default.
+        say: takes lines for people.
+        interval: seconds between two lines of progress.
+        name: names the run.
+    """
+
+    version: KineticsVersion
+    clips: Sequence[Clip]
+    store: str
+    config: AcquireConfig
+    force: frozenset[OutcomeClass] = frozenset()
+    run_pass: RunPass = lambda task, work: work_here(task, work)
+    say: Callable[[str], None] = print
+    interval: float = 10.0
+    name: str = dataclasses.field(
+        default_factory=lambda: f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """Where the wanted rows stand when a run ends.
+
+    Attributes:
+        had: rows that the store had before.
+        stored: rows that were stored by the run.
+        left: the others.
+        counts: attempts of this run by class.
+    """
+
+    had: int
+    stored: int
+    left: int
+    counts: Mapping[OutcomeClass, int]
+
+
+def acquire(run: Run) -> Summary:
+    """Fills a store, and returns what came of it.
+
+    Raises:
+        AcquireError: the run had to stop (refusals, disk, a signal); what was reached is kept.
+    """
+    store = open_store(run.store)
+    began = time.time()
+    had = have_keys(run.clips, store.listing(), run.version)
+    run.say(f"{len(run.clips):,} rows wanted, {len(had):,} of them in {store.root}")
+    records = _Records()
+    try:
+        for source in run.config.sources:
+            _exhaust(run, source, store, had, began, records)
+    finally:
+        store.remove_hidden(f"{FOLDER}/{run.name}")
+    stored = _stored_since(fold(read_ledger(store)), began) - had
+    wanted = {clip_key(clip) for clip in run.clips}
+    return Summary(len(had), len(stored & wanted), len(wanted - had - stored), dict(records.counts))
+
+
+def have_keys(clips: Sequence[Clip], listing: Listing, version: KineticsVersion) -> set[str]:
+    """Returns the keys of the rows that a store has a file for."""
+    return {clip_key(clip) for clip in match_clips(clips, listing, version).found}
+
+
+def _stored_since(states: Mapping[str, tuple[State, ...]], began: float) -> set[str]:
+    return {key for key, found in states.items() if any(s.reason is Reason.STORED and s.time >= began for s in found)}
+
+
+class _Records:
+    def __init__(self) -> None:
+        self.counts: Counts = collections.Counter()
+
+
+def _exhaust(run: Run, source: Source, store: Store, had: set[str], began: float, records: _Records) -> None:
+    """Runs passes over one source until no row is due there within this run."""
+    rules = Rules(run.config.retry, began, run.force)
+    # Each pass may be the last try of some row; refusals are bounded by the breaker, but for a video that is always
+    # refused.
+    for number in range(run.config.retry.attempts + source.manners.max_trips + 1):
+        states = fold(read_ledger(store))
+        due = find_due(run.clips, had | _stored_since(states, began), states, source.name, rules, time.time())
+        if not due.now and due.last_at is None:
+            _say_rest(run, source, due)
+            return
+        if not due.now:
+            assert due.last_at is not None
+            _wait(run, source, due.last_at, due.later)
+            continue
+        work = _write_pass(run, source, store, due, states, number)
+        del states, due
+        if not work.units:
+            continue
+        task = Task(run.name, run.store, source.name, run.config)
+        progress = Progress(source.name, work, source.manners)
+        try:
+            with shown(progress, store, run.say, run.interval):
+                run.run_pass(task, work)
+        finally:
+            records.counts += progress.counts
+        store.remove_hidden(work.folder)
+
+
+def _write_pass(
+    run: Run, source: Source, store: Store, due: Due, states: Mapping[str, tuple[State, ...]], number: int
+) -> WorkList:
+    folder = f"{FOLDER}/{run.name}/{source.name}-{number}"
+    cache = run.config.state_folder / "indexes" / source.name
+    cache.mkdir(parents=True, exist_ok=True)
+    context = PlanContext(version=run.version.name, cache=cache, check=_check, log=run.say)
+    with LedgerWriter(store) as ledger:
+        units = _without_missed(source.plan(due.now, context), source, run.name, states, ledger)
+        return write_work(store, folder, units, len(due.now), states, source.name)
+
+
+def _check() -> None:
+    if stopping.is_set():
+        raise StoppedError("The run was asked to stop.", "Run the same command again: it goes on where it stopped.")
+
+
+def _without_missed(
+    planned: Iterable[Unit | Missed],
+    source: Source,
+    run: str,
+    states: Mapping[str, tuple[State, ...]],
+    ledger: LedgerWriter,
+) -> Iterator[Unit]:
+    """Yields the units; rows that the source surely does not have are recorded, a thousand at a time."""
+    batch: list[Record] = []
+    for item in planned:
+        if isinstance(item, Unit):
+            yield item
+            continue
+        for clip in item.clips:
+            state = next((s for s in states.get(clip_key(clip), ()) if s.source == source.name), None)
+            attempt = state.attempts + 1 if state is not None else 1
+            batch.append(make_record(clip, item.outcome, source, run, "", attempt, time.time()))
+        if len(batch) >= 1000:
+            ledger.write(batch)
+            batch.clear()
+    ledger.write(batch)
+
+
+def _wait(run: Run, source: Source, until: float, rows: int) -> None:
+    run.say(f"{source.name}: {rows:,} rows are tried again in {describe_seconds(max(until - time.time(), 0))}")
+    while (left := until - time.time()) > 0:
+        _check()
+        time.sleep(min(left, 0.2))
+
+
+def _say_rest(run: Run, source: Source, due: Due) -> None:
+    parts = []
+    if due.done_with:
+        parts.append(f"{due.done_with:,} rows will not be tried again (--retry=CLASS forces it)")
+    if due.another_day:
+        parts.append(
+            f"{due.another_day:,} are unclear and are checked again {run.config.retry.recheck_hours:g} h later"
+        )
+    if parts:
+        run.say(f"{source.name}: {'; '.join(parts)}")
+
+
+def work_here(task: Task, work: WorkList) -> None:
+    """Does a pass in this process."""
+    store = open_store(task.store)
+    names = (work.shard_name(number) for number in range(work.shards))
+    with Worker(task) as worker:
+        worker.run(itertools.chain.from_iterable(read_work(store, name) for name in names))
+
+
+def choose(clips: Iterable[Clip], classes: Collection[str] | None, max_clips: int | None) -> tuple[Clip, ...]:
+    """Returns the rows that a run is to get.
+
+    Args:
+        clips: all rows.
+        classes: raw class names to keep; None for all, those without a class included.
+        max_clips: at most so many; the same ones every time, and spread over all classes.
+    """
+    chosen = [clip for clip in clips if classes is None or clip.label in classes]
+    if max_clips is not None and max_clips < len(chosen):
+        chosen.sort(key=lambda clip: (jitter(clip_key(clip)), clip))
+        chosen = sorted(chosen[:max_clips])
+    return tuple(chosen)
