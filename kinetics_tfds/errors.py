@@ -19,13 +19,15 @@ class KineticsError(Exception):
     """
 
     def __init__(self, problem: str, next_step: str) -> None:
-        # Both go to `args`, so that the error survives pickling between processes.
-        super().__init__(problem, next_step)
+        # One argument, and no __str__ of our own: TFDS puts words before the message of such errors, and makes
+        # RuntimeErrors of all others.
+        super().__init__(f"{problem}\n  Next: {next_step}")
         self.problem = problem
         self.next_step = next_step
 
-    def __str__(self) -> str:
-        return f"{self.problem}\n  Next: {self.next_step}"
+    def __reduce__(self) -> tuple[type[KineticsError], tuple[str, str]]:
+        # What pickling between processes calls again.
+        return type(self), (self.problem, self.next_step)
 
 
 class AnnotationError(KineticsError):

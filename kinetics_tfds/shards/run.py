@@ -70,7 +70,8 @@ def run_build(
         if error is not None:
             raise error
     summary = summarise(plans, read_reports(staging, plans))
-    if progress.stopped or exceeds(summary.failed, summary.planned, max_failure_rate):
+    nothing = summary.failed == summary.planned  # TFDS has no datasets without a record
+    if progress.stopped or nothing or exceeds(summary.failed, summary.planned, max_failure_rate):
         raise _too_many(summary, max_failure_rate)
     if summary.tried < summary.planned:
         raise WorkerError(

@@ -144,7 +144,7 @@ def test_errors_keep_their_class(folder, tmp_path):
     staging.write_error(WorkerError("second", "do that"))
     error = staging.read_error()
     assert type(error) is ClipsError
-    assert error.args == ("first", "do this")
+    assert (error.problem, error.next_step) == ("first", "do this")
 
 
 def test_the_lock_is_for_one_process(tmp_path):
