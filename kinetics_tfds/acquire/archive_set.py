@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from kinetics_tfds.acquire.catalogue import Archive, Catalogue, Whereabouts
 from kinetics_tfds.acquire.http import open_url, raise_if_full
+from kinetics_tfds.acquire.kept import KeptFile
 from kinetics_tfds.acquire.members import (
     ArchiveError,
     Member,
@@ -27,12 +28,14 @@ from kinetics_tfds.acquire.members import (
 )
 from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, Unit
-from kinetics_tfds.acquire.web import Web, outcome_of, public_url
+from kinetics_tfds.acquire.urls import is_http, public_url
+from kinetics_tfds.acquire.wanted import Wanted
+from kinetics_tfds.acquire.web import ChangedError, Web, outcome_of
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.clips.layouts import MediaName, read_name
-from kinetics_tfds.clips.match import compare_times
-from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError
+
+_BLOCK = 1 << 20
 
 # Where several archives failed, the clips not found may lie in any of them: the most hopeful reason stands.
 _ORDER = (OutcomeClass.RUN_LEVEL, OutcomeClass.TRANSIENT, OutcomeClass.NEEDS_ACCESS, OutcomeClass.PERMANENT)
@@ -46,12 +49,15 @@ class Reading:
         streams: archives read at the same time.
         max_clip_gb: give up members larger than this.
         max_archive_gb: give up archives that unpack to more than this.
+        keep_partial: keep what was read of an archive over HTTP until all of it was, so that a run that was killed
+            goes on in its middle. Takes the room of `streams` archives in the `state` folder.
         web: how URLs are read: time-outs, retries, headers.
     """
 
     streams: int = 2
     max_clip_gb: float = 1.0
     max_archive_gb: float = 1000.0
+    keep_partial: bool = True
     web: Web = dataclasses.field(default_factory=Web)
 
 
@@ -106,47 +112,6 @@ def fetch_unit(
     outcome = failed[0] if failed else Outcome(Reason.NOT_IN_SOURCE, f"in none of {len(archives)} archives")
     for clip in lost:
         yield Missed((clip,), state.broken.get(clip, outcome))
-
-
-class Wanted:
-    """The clips of a unit that were not found yet; for several threads."""
-
-    def __init__(self, clips: Iterable[Clip]) -> None:
-        self._lock = threading.Lock()
-        self._by_id: dict[str, list[Clip]] = {}
-        for clip in clips:
-            self._by_id.setdefault(clip.youtube_id, []).append(clip)
-
-    def clips(self) -> list[Clip]:
-        """Returns what is still wanted."""
-        with self._lock:
-            return [clip for group in self._by_id.values() for clip in group]
-
-    def __bool__(self) -> bool:
-        return bool(self._by_id)
-
-    def claim(self, name: MediaName) -> tuple[tuple[Clip, ...], Span]:
-        """Returns the clips that a file of this name holds and takes them out, and what the file covers."""
-        with self._lock:
-            group = self._by_id.get(name.youtube_id, [])
-            claimed = [clip for clip in group if compare_times(clip, name) is not None]
-            if name.time_start is None and any(clip.split is name.split for clip in claimed):
-                claimed = [clip for clip in claimed if clip.split is name.split]  # it may be that split's clip alone
-            left = [clip for clip in group if clip not in claimed]
-            if left:
-                self._by_id[name.youtube_id] = left
-            else:
-                self._by_id.pop(name.youtube_id, None)
-        if name.time_start is not None:
-            return tuple(claimed), Span.TRIMMED
-        several = len({(clip.time_start, clip.time_end) for clip in claimed}) > 1
-        return tuple(claimed), Span.WHOLE if several else Span.UNKNOWN
-
-    def give_back(self, clips: Iterable[Clip]) -> None:
-        """Puts clips back whose file was of no use: another archive may have a better one."""
-        with self._lock:
-            for clip in clips:
-                self._by_id.setdefault(clip.youtube_id, []).append(clip)
 
 
 class _Ended(Exception):  # noqa: N818 - not an error
@@ -236,22 +201,37 @@ def _read(archive: Archive, state: _State) -> None:
     """Reads one archive and passes on the wanted clips in it; failures are noted, not raised."""
     names: list[str] = []
     place = public_url(archive.place)
+    kept: KeptFile | None = None
     try:
-        with open_place(archive.place, state) as file:
+        file, kept = _open(archive.place, state)
+        with file:
             for member in read_members(file, int(state.reading.max_archive_gb * 1e9), state.check):
                 _take(member, place, names, state)
                 if not state.wanted:
-                    return
-        state.catalogue.write(archive, names)
-        state.context.log(f"{place}: read, {len(names)} clips in it")
+                    break
+            else:
+                state.catalogue.write(archive, names)
+                state.context.log(f"{place}: read, {len(names)} clips in it")
     except (_Ended, AcquireError):
-        raise
-    except ArchiveError as error:
-        reason = Reason.NOT_MEDIA if isinstance(error, NotAnArchiveError) else Reason.DAMAGED
-        _fail(Outcome(reason, f"{place}: {error}"), state)
+        raise  # and what was kept stays for the next run
     except Exception as error:  # buckets' drivers bring their own classes
         raise_if_full(error, state.context.scratch / "any")
-        _fail(outcome_of(error), state)
+        outcome = _outcome(error, place, kept is not None and kept.from_before)
+        _fail(outcome, state)
+        final = isinstance(error, ArchiveError | ChangedError) or outcome.outcome_class is OutcomeClass.PERMANENT
+        if not final:
+            return
+    if kept is not None:
+        kept.discard()
+
+
+def _outcome(error: Exception, place: str, from_before: bool) -> Outcome:
+    if isinstance(error, NotAnArchiveError):
+        return Outcome(Reason.NOT_MEDIA, f"{place}: {error}")
+    if isinstance(error, ArchiveError):
+        # What an earlier process left may have been spoilt by a power cut: the next try starts afresh.
+        return Outcome(Reason.INCOMPLETE if from_before else Reason.DAMAGED, f"{place}: {error}")
+    return outcome_of(error)
 
 
 def _fail(outcome: Outcome, state: _State) -> None:
@@ -293,8 +273,12 @@ def _canonical(name: MediaName) -> str:
     return f"{name.youtube_id}_{name.time_start}_{name.time_end}"
 
 
-def open_place(place: str, state: _State) -> IO[bytes]:
-    """Opens an archive by its URL or local path."""
-    if "://" in place:
-        return open_url(place, state.reading.web, dataclasses.replace(state.context, check=state.check))
-    return io.BufferedReader(io.FileIO(place), 1 << 20)
+def _open(place: str, state: _State) -> tuple[IO[bytes], KeptFile | None]:
+    """Opens an archive by its URL or local path, and says what is kept of it."""
+    cache = state.context.cache
+    if "://" not in place:
+        return io.BufferedReader(io.FileIO(place), _BLOCK), None
+    if cache is None or not state.reading.keep_partial or not is_http(place) or place.lower().endswith(".zip"):
+        return open_url(place, state.reading.web, dataclasses.replace(state.context, check=state.check)), None
+    kept = KeptFile(place, state.reading.web, state.check, cache)
+    return io.BufferedReader(kept, _BLOCK), kept

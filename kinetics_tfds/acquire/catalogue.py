@@ -6,6 +6,7 @@ hold a clip it still wants.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -14,7 +15,7 @@ import pathlib
 import tempfile
 from collections.abc import Iterable, Sequence
 
-from kinetics_tfds.acquire.web import public_url
+from kinetics_tfds.acquire.urls import public_url
 from kinetics_tfds.annotations.classes import fold_label
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.clips.layouts import MediaName, read_name
@@ -75,22 +76,17 @@ class Catalogue:
             return None
 
     def write(self, archive: Archive, names: Iterable[str]) -> None:
-        """Remembers what an archive holds."""
+        """Remembers what an archive holds, if there is room for it: without, it is only read once more."""
         path = self._path(archive)
         if path is None:
             return
         values = {"archive": public_url(archive.place), "state": _state(archive.place), "names": list(names)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            json.dump(values, file)
-        os.replace(temporary, path)
-
-    def forget(self, archive: Archive) -> None:
-        """Forgets an archive whose entry proved wrong."""
-        path = self._path(archive)
-        if path is not None:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                json.dump(values, file)
+            os.replace(temporary, path)
 
     def _path(self, archive: Archive) -> pathlib.Path | None:
         if self._folder is None:

@@ -16,7 +16,8 @@ from kinetics_tfds.acquire.magic import HEAD_BYTES, describe, media_suffix
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
 from kinetics_tfds.acquire.store import disk_full
-from kinetics_tfds.acquire.web import TransferError, Web, WebFile, is_http, outcome_of, public_url
+from kinetics_tfds.acquire.urls import is_http, public_url
+from kinetics_tfds.acquire.web import TransferError, Web, WebFile, outcome_of
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError, ConfigError

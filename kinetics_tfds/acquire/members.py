@@ -91,6 +91,8 @@ def read_members(file: IO[bytes], max_bytes: int, check: Callable[[], None] = la
     """
     head = _peek(file)
     try:
+        if head[:4] == b"PK\x03\x04" and not file.seekable():
+            raise ArchiveError("it is a zip, and its name does not end with .zip")
         if head[:4] == b"PK\x03\x04":
             yield from _zip_members(file, max_bytes)
         elif head[:2] == b"\x1f\x8b":

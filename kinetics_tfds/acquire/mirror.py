@@ -19,7 +19,8 @@ from kinetics_tfds.acquire.catalogue import Archive, Catalogue
 from kinetics_tfds.acquire.http import open_url
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
-from kinetics_tfds.acquire.web import is_http, outcome_of, public_url
+from kinetics_tfds.acquire.urls import is_http, public_url
+from kinetics_tfds.acquire.web import outcome_of
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.errors import AcquireError, ConfigError

@@ -11,11 +11,11 @@ import io
 import random
 import threading
 import time
-import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from kinetics_tfds.acquire.outcome import Outcome, Reason, of_status, retry_after_seconds
+from kinetics_tfds.acquire.urls import public_url, quote_url
 
 _local = threading.local()
 
@@ -32,6 +32,10 @@ class TransferError(OSError):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.message)
         self.outcome = outcome
+
+
+class ChangedError(TransferError):
+    """What was read before belongs to another state of the file."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,35 +73,6 @@ def outcome_of(error: BaseException) -> Outcome:
     return Outcome(Reason.UNEXPECTED, message)
 
 
-def quote_url(url: str) -> str:
-    """Returns a URL as a server expects it: raw spaces, parentheses and other signs in its path are quoted, once.
-
-    >>> quote_url("https://host/600/train/tying knot (not on a tie).tar.gz")
-    'https://host/600/train/tying%20knot%20%28not%20on%20a%20tie%29.tar.gz'
-    >>> quote_url("https://host/a%20b.tar?sig=x%2Fy")
-    'https://host/a%20b.tar?sig=x%2Fy'
-    """
-    parts = urllib.parse.urlsplit(url)
-    # What is quoted already stays: unquoting first makes the two forms one.
-    path = urllib.parse.quote(urllib.parse.unquote(parts.path), safe="/:@-._~!$&*+,;=")
-    return urllib.parse.urlunsplit(parts._replace(path=path, query=parts.query.replace(" ", "%20")))
-
-
-def public_url(url: str) -> str:
-    """Returns a URL without what may be secret: user, password, query.
-
-    >>> public_url("https://me:pass@host:8080/a.mp4?token=1")
-    'https://host:8080/a.mp4'
-    """
-    parts = urllib.parse.urlsplit(url)
-    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def is_http(url: str) -> bool:
-    """Returns whether a URL is for this module, rather than a bucket's or a path."""
-    return url.lower().startswith(("http://", "https://"))
-
-
 class WebFile(io.RawIOBase):
     """The body of a URL: read-only, and seekable where the server answers ranges.
 
@@ -115,11 +90,27 @@ class WebFile(io.RawIOBase):
         self._answer: Any = None
         self._answer_position = 0  # of the next byte that the open answer gives
         self._validator: str | None = None
+        self._begun = False  # whether the size and the validator are known from an earlier answer
         self._ranges = True  # until the server shows that it does not answer them
         self._useless = 0  # connections in a row that brought next to nothing
         self._received = 0
         self._received_here = 0  # by the open connection
         self._window = (0.0, 0)
+
+    def resume(self, position: int, size: int | None, validator: str | None) -> None:
+        """Goes on where an earlier reading of the same file ended.
+
+        Args:
+            position: the first byte that is wanted.
+            size: `identity` of that reading.
+            validator: likewise; if the file has another one by now, reading it fails.
+        """
+        self._position, self.size, self._validator, self._begun = position, size, validator, True
+
+    @property
+    def identity(self) -> tuple[int | None, str | None]:
+        """Size and validator that the server gave, None where it gave none."""
+        return self.size, self._validator
 
     def readable(self) -> bool:
         """Yes."""
@@ -249,13 +240,13 @@ class WebFile(io.RawIOBase):
         start, size = 0, _whole_number(answer.headers.get("Content-Length"))
         if answer.status_code == 206:
             start, size = _content_range(answer.headers.get("Content-Range", ""))
-        if self._received and (self.size, self._validator) != (size, validator):
-            raise self._error(Reason.INCOMPLETE, "the file changed while it was read")
+        if self._begun and (validator != self._validator or (None not in (size, self.size) and size != self.size)):
+            raise ChangedError(Outcome(Reason.INCOMPLETE, f"{public_url(self._url)}: changed while it was read"))
         if start != self._position:
             if start != 0:
                 raise self._error(Reason.INCOMPLETE, f"asked for byte {self._position}, the server gave {start}")
             self._ranges = False  # all from the start again: what is known already is read over
-        self.size, self._validator = size, validator
+        self.size, self._validator, self._begun = size, validator, True
         return start
 
     def _watch_rate(self, received: int) -> None:

@@ -210,6 +210,67 @@ def test_a_stopping_run_stops_every_stream(server, tmp_path):
     assert threading.active_count() <= before + 10  # the server's own
 
 
+def read_until_stopped(source, clips, folder, count):
+    """Fetches `count` clips and then stops, as a run that is ended does."""
+    folder.mkdir()
+    (unit,) = source.plan(clips, PlanContext("kinetics600", folder.parent / "cache"))
+    assert isinstance(unit, Unit)
+    iterator = source.fetch(unit, FetchContext(folder, cache=folder.parent / "cache"))
+    taken = [clip for item in itertools.islice(iterator, count) for clip in item.clips]
+    iterator.close()
+    return taken
+
+
+@pytest.mark.parametrize("etag", [None, '"one"'])
+def test_a_run_that_was_ended_goes_on_in_the_middle_of_the_archive(server, tmp_path, etag):
+    clips = make_clips(400)
+    body = tar_gz(members(clips))
+    server.add("/a.tar.gz", body, etag=etag)
+    source = Archives(urls=(f"{server.url}/a.tar.gz",), reading=Reading(streams=1))
+    taken = read_until_stopped(source, clips, tmp_path / "first", 100)
+    results, _ = run(source, [clip for clip in clips if clip not in taken], tmp_path)
+    check_all(results, results)
+    assert len(server.requests) == 2
+    assert 500_000 < int(server.requests[1].range.removeprefix("bytes=").rstrip("-")) < len(body)
+    assert not list((tmp_path / "cache").glob("partial-*"))
+
+
+def test_what_was_kept_of_another_state_of_the_archive_is_dropped(server, tmp_path):
+    clips = make_clips(400)
+    server.add("/a.tar.gz", tar_gz(members(clips)), "ok", "changed", "ok", etag='"one"')
+    source = Archives(urls=(f"{server.url}/a.tar.gz",), reading=Reading(streams=1))
+    taken = read_until_stopped(source, clips, tmp_path / "first", 10)
+    left = [clip for clip in clips if clip not in taken]
+    results, _ = run(source, left, tmp_path)
+    failed = [clip for clip in left if not hasattr(results[clip], "content")]
+    assert {results[clip].reason for clip in failed} == {Reason.INCOMPLETE}
+    check_all(run(source, failed, tmp_path)[0], failed)
+
+
+def test_kept_bytes_that_were_spoilt_are_no_verdict_on_the_archive(server, tmp_path):
+    clips = make_clips(400)
+    server.add("/a.tar.gz", tar_gz(members(clips)))
+    source = Archives(urls=(f"{server.url}/a.tar.gz",), reading=Reading(streams=1))
+    taken = read_until_stopped(source, clips, tmp_path / "first", 10)
+    (kept,) = (tmp_path / "cache").glob("partial-*.part")
+    data = bytearray(kept.read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)  # zeros, as after a power cut
+    kept.write_bytes(data)
+    left = [clip for clip in clips if clip not in taken]
+    results, _ = run(source, left, tmp_path)
+    failed = [clip for clip in left if not hasattr(results[clip], "content")]
+    assert {results[clip].reason for clip in failed} == {Reason.INCOMPLETE}
+    check_all(run(source, failed, tmp_path)[0], failed)
+
+
+def test_nothing_is_kept_where_that_is_not_wanted(server, tmp_path):
+    clips = make_clips(400)
+    server.add("/a.tar.gz", tar_gz(members(clips)))
+    source = Archives(urls=(f"{server.url}/a.tar.gz",), reading=Reading(streams=1, keep_partial=False))
+    read_until_stopped(source, clips, tmp_path / "first", 10)
+    assert not list(tmp_path.glob("cache/partial-*"))
+
+
 def test_archives_named_for_classes_are_read_for_their_class_alone(server, tmp_path):
     archery = make_clips(2, label="archery")
     knots = [Clip(Split.TRAIN, f"knot-{n:06d}", 10, 20, "tying knot (not on a tie)") for n in range(2)]
