@@ -1,0 +1,102 @@
+"""What a prepared dataset holds: clips, frames, hours and bytes by split and class, sizes and rates of its records.
+
+Counts come from the manifest. Sizes and rates come from the records: from a few of each shard, or all with --all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kinetics_tfds.shards.stats import RecordStats, SplitStats
+
+SUMMARY = "say what a prepared dataset holds"
+_SHOWN = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this command's arguments."""
+    parser.add_argument("dataset", help="kinetics600/jpeg256, with :VERSION if wanted; or a dataset's folder")
+    parser.add_argument("--data_dir", help="the root of datasets (default: TFDS's)")
+    parser.add_argument(
+        "--records_per_shard", type=int, default=4, metavar="N", help="read N of each shard (default 4)"
+    )
+    parser.add_argument("--all", action="store_true", help="read every record")
+    parser.add_argument("--classes", action="store_true", help="list every class with its clips")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the statistics; returns 0."""
+    from kinetics_tfds.errors import VerifyError
+    from kinetics_tfds.shards.prepared import find_prepared, open_prepared
+    from kinetics_tfds.shards.stats import read_record_stats, read_split_stats
+
+    prepared = open_prepared(find_prepared(args.dataset, args.data_dir))
+    splits = read_split_stats(prepared)
+    try:
+        records = read_record_stats(prepared.shards(), None if args.all else args.records_per_shard)
+    except OSError as error:
+        raise VerifyError(
+            f"A shard cannot be read: {error}.", "`kinetics verify` lists everything that is wrong."
+        ) from error
+    if args.json:
+        print(json.dumps({"splits": _plain(splits), "records": records.to_json()}))
+    else:
+        print(format_stats(splits, records, every_class=args.classes))
+    return 0
+
+
+def format_stats(splits: Mapping[str, SplitStats], records: RecordStats, *, every_class: bool = False) -> str:
+    """Returns the tables as lines of text."""
+    from kinetics_tfds.shards.stats import describe_classes
+
+    seconds_a_frame = records.seconds / records.frames if records.frames else 0.0
+    lines = [f"{'split':14}{'clips':>9}{'frames':>13}{'hours':>9}{'GB':>10}{'missing':>9}{'failed':>8}{'excluded':>10}"]
+    for name, split in splits.items():
+        hours = split.frames * seconds_a_frame / 3600
+        others = [split.states.get(state, 0) for state in ("missing", "failed", "excluded")]
+        lines.append(
+            f"{name:14}{split.clips:9,}{split.frames:13,}{hours:9,.2f}{split.bytes / 1e9:10,.3f}"
+            f"{others[0]:9,}{others[1]:8,}{others[2]:10,}"
+        )
+    lines += ["", *(f"{name}: {describe_classes(split.classes)}" for name, split in splits.items() if split.clips)]
+    if every_class:
+        names = sorted({label for split in splits.values() for label in split.classes if label is not None})
+        lines += ["", f"{'class':50}" + "".join(f"{name:>14}" for name in splits)]
+        lines += [
+            f"{label:50}" + "".join(f"{split.classes.get(label, 0):14,}" for split in splits.values())
+            for label in names
+        ]
+    return "\n".join([*lines, "", *_record_lines(records)])
+
+
+def _record_lines(records: RecordStats) -> list[str]:
+    if not records.records:
+        return ["no record could be read"]
+    counters = {
+        "stored sizes": records.sizes,
+        "stored frames a second": records.fps,
+        "sizes of the sources": records.original_sizes,
+        "their frames a second": records.original_fps,
+    }
+    kilobytes = records.frame_bytes / max(records.frames, 1) / 1e3
+    means = f"{records.frames / records.records:.0f} frames, {records.seconds / records.records:.1f} s"
+    lines = [f"of {records.records:,} records read: {means} and {kilobytes:.1f} KB a frame"]
+    for title, counter in counters.items():
+        shown = ", ".join(f"{value} {count / records.records:.0%}" for value, count in counter.most_common(_SHOWN))
+        more = f", and {len(counter) - _SHOWN} others" if len(counter) > _SHOWN else ""
+        lines.append(f"{title}: {shown}{more}")
+    return lines
+
+
+def _plain(splits: Mapping[str, SplitStats]) -> dict:
+    """Plain JSON values: an unlabelled clip's class, None, becomes an empty name."""
+    return {
+        name: {**dataclasses.asdict(split), "classes": {label or "": count for label, count in split.classes.items()}}
+        for name, split in splits.items()
+    }

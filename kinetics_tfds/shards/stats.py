@@ -1,0 +1,175 @@
+"""What a prepared dataset holds: counts from its manifest, sizes and rates from its records.
+
+Records lie in hash order, so that the first ones of each shard are a random sample of the dataset.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import itertools
+import statistics
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow.compute as pc
+from tensorflow_datasets.proto import tf_example_pb2
+
+from kinetics_tfds.shards.manifest import read_manifest
+from kinetics_tfds.shards.prepared import Prepared, ShardFile
+from kinetics_tfds.shards.records import read_records
+
+
+@dataclasses.dataclass
+class RecordStats:
+    """What records say of themselves; sums of several are made with `add`.
+
+    Attributes:
+        records: how many were read.
+        frames: stored frames in them.
+        seconds: of video, as frames and rate make it.
+        frame_bytes: of their JPEG images.
+        sizes: records by stored "WIDTHxHEIGHT".
+        original_sizes: records by the source's.
+        fps: records by stored frames a second.
+        original_fps: records by the source's, rounded to whole numbers.
+    """
+
+    records: int = 0
+    frames: int = 0
+    seconds: float = 0.0
+    frame_bytes: int = 0
+    sizes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    original_sizes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    fps: collections.Counter[float] = dataclasses.field(default_factory=collections.Counter)
+    original_fps: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
+
+    def add(self, other: RecordStats) -> None:
+        """Adds other records to these."""
+        for field in dataclasses.fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain JSON values, the most frequent first."""
+        return {
+            field.name: dict(value.most_common()) if isinstance(value, collections.Counter) else value
+            for field in dataclasses.fields(self)
+            for value in [getattr(self, field.name)]
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitStats:
+    """What the manifest says of a split.
+
+    Attributes:
+        states: rows by their state: written, missing, failed, excluded.
+        failures: failed clips by reason.
+        frames: in all records.
+        bytes: of all records.
+        classes: records by class; unlabelled ones under None.
+    """
+
+    states: Mapping[str, int]
+    failures: Mapping[str, int]
+    frames: int
+    bytes: int
+    classes: Mapping[str | None, int]
+
+    @property
+    def clips(self) -> int:
+        """How many records there are."""
+        return self.states.get("written", 0)
+
+
+def read_split_stats(prepared: Prepared) -> dict[str, SplitStats]:
+    """Counts what the manifest says, by split.
+
+    Raises:
+        VerifyError: there is no manifest that can be read.
+    """
+    table = read_manifest(prepared.folder, ("split", "state", "reason", "label", "frames", "bytes"))
+    stats = {}
+    for split in pc.unique(table["split"]).to_pylist():
+        rows = table.filter(pc.field("split") == split)
+        written = rows.filter(pc.field("state") == "written")
+        stats[split] = SplitStats(
+            states=_count(rows["state"]),
+            failures=_count(rows.filter(pc.field("state") == "failed")["reason"]),
+            frames=pc.sum(written["frames"]).as_py() or 0,
+            bytes=pc.sum(written["bytes"]).as_py() or 0,
+            classes=_count(written["label"]),
+        )
+    return stats
+
+
+def read_record_stats(shards: Iterable[ShardFile], records_per_shard: int | None = None) -> RecordStats:
+    """Reads records, or the first ones of each shard, and adds up what they say.
+
+    Raises:
+        OSError: a shard cannot be opened.
+    """
+    total = RecordStats()
+    for shard in shards:
+        for raw in itertools.islice(read_records(shard.path, shard.file_format), records_per_shard):
+            if raw.data is not None and raw.problem is None:
+                total.add(_measure(raw.data))
+    return total
+
+
+def describe_classes(classes: Mapping[str | None, int]) -> str:
+    """Returns one line on how records spread over classes."""
+    counts = {name: count for name, count in classes.items() if name is not None}
+    if not counts:
+        return "no labels"
+    fewest, most = (
+        min(counts, key=lambda name: (counts[name], name)),
+        max(counts, key=lambda name: (counts[name], name)),
+    )
+    return (
+        f"{len(counts)} classes, {statistics.median(counts.values()):g} clips each in the median, "
+        f"from {counts[fewest]} ({fewest}) to {counts[most]} ({most})"
+    )
+
+
+def _count(column: Any) -> dict[Any, int]:
+    pairs = pc.value_counts(column).to_pylist()
+    return {
+        pair["values"]: pair["counts"]
+        for pair in sorted(pairs, key=lambda pair: (-pair["counts"], str(pair["values"])))
+    }
+
+
+def _measure(data: bytes) -> RecordStats:
+    features = tf_example_pb2.Example.FromString(data).features.feature
+    images = features["video"].bytes_list.value
+    fps = features["fps"].float_list.value[0]
+    width, height = (features[f"original_{side}"].int64_list.value[0] for side in ("width", "height"))
+    return RecordStats(
+        records=1,
+        frames=len(images),
+        seconds=len(images) / fps if fps else 0.0,
+        frame_bytes=sum(map(len, images)),
+        sizes=collections.Counter([jpeg_size(images[0])] if images else ()),
+        original_sizes=collections.Counter([f"{width}x{height}"]),
+        fps=collections.Counter([round(fps, 2)]),
+        original_fps=collections.Counter([round(features["original_fps"].float_list.value[0])]),
+    )
+
+
+def jpeg_size(image: bytes) -> str:
+    """Returns "WIDTHxHEIGHT" from a JPEG's frame header, without decoding it.
+
+    >>> jpeg_size(bytes.fromhex("ffd8ffe00004abcdffc0000b0800900100"))
+    '256x144'
+    """
+    place = 2
+    while place + 9 <= len(image) and image[place] == 0xFF:
+        marker, length = image[place + 1], struct.unpack(">H", image[place + 2 : place + 4])[0]
+        # Start-of-frame markers; C4, C8 and CC in between are tables.
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", image[place + 5 : place + 9])
+            return f"{width}x{height}"
+        place += 2 + length
+    return "unknown"
