@@ -1,6 +1,6 @@
 """From a media file to JPEG frames and audio, inside worker processes with limits.
 
-`DecodePool` is what a build uses, `decode_clip` what its workers run. Heavy modules are imported when asked for.
+`DecodePool` is what a build uses, `decode_clip` what its workers run. Every name is imported when it is asked for.
 """
 
 from __future__ import annotations
@@ -8,23 +8,28 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from kinetics_tfds.decode.types import (
-    DecodedClip,
-    DecodeFailure,
-    DecodeLimits,
-    DecodeRequest,
-    DecodeSettings,
-    FailureReason,
-)
-
 if TYPE_CHECKING:
     from kinetics_tfds.decode.clip import decode_clip
     from kinetics_tfds.decode.failure import DecodeError
     from kinetics_tfds.decode.pool import DecodePool, available_cpus
     from kinetics_tfds.decode.probe import MediaInfo, probe_media
     from kinetics_tfds.decode.revision import DECODER_REVISION, versions
+    from kinetics_tfds.decode.types import (
+        DecodedClip,
+        DecodeFailure,
+        DecodeLimits,
+        DecodeRequest,
+        DecodeSettings,
+        FailureReason,
+    )
 
 _HOMES = {
+    "DecodeRequest": "types",
+    "DecodeSettings": "types",
+    "DecodeLimits": "types",
+    "DecodedClip": "types",
+    "DecodeFailure": "types",
+    "FailureReason": "types",
     "decode_clip": "clip",
     "DecodeError": "failure",
     "DecodePool": "pool",
@@ -36,11 +41,11 @@ _HOMES = {
 }
 
 __all__ = [
-    "DecodedClip",
-    "DecodeFailure",
-    "DecodeLimits",
     "DecodeRequest",
     "DecodeSettings",
+    "DecodeLimits",
+    "DecodedClip",
+    "DecodeFailure",
     "FailureReason",
     "decode_clip",
     "DecodeError",

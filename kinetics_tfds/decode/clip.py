@@ -88,6 +88,8 @@ class _ClipDecoder:
     def _read(self) -> None:
         if self._request.span is Span.UNKNOWN:
             self._start = find_start(self._media, self._request)
+        elif self._request.span is Span.WHOLE:
+            self._start = self._media.origin + seconds(self._request.time_start)
         for shown in self._reader.frames(self._start):
             if self._encoder is None:
                 self._begin(shown)
