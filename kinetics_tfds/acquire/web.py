@@ -9,15 +9,13 @@ from __future__ import annotations
 import dataclasses
 import io
 import random
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from kinetics_tfds.acquire.outcome import Outcome, Reason, of_status, retry_after_seconds
+from kinetics_tfds.acquire.session import reason_of, this_threads_session
 from kinetics_tfds.acquire.urls import public_url, quote_url
-
-_local = threading.local()
 
 _SKIP = 1 << 20  # a gap up to this many bytes is read over rather than asked for anew
 _PROGRESS = 1 << 14  # a connection that brings fewer bytes than this counts as one that brought nothing
@@ -168,7 +166,7 @@ class WebFile(io.RawIOBase):
             block = self._answer.raw.read1(size, decode_content=False)
             self._watch_rate(len(block))
         except Exception as error:  # urllib3's, requests' and the socket's own
-            self._broken(_reason(error), f"{type(error).__name__}: {error}")
+            self._broken(reason_of(error), f"{type(error).__name__}: {error}")
             return None
         if block:
             self._received += len(block)
@@ -201,8 +199,8 @@ class WebFile(io.RawIOBase):
             return False
         except Exception as error:  # urllib3's, requests' and the socket's own
             if not self._received and self._useless >= 1:
-                raise self._error(_reason(error), f"{type(error).__name__}: {error}") from error
-            self._broken(_reason(error), f"{type(error).__name__}: {error}")
+                raise self._error(reason_of(error), f"{type(error).__name__}: {error}") from error
+            self._broken(reason_of(error), f"{type(error).__name__}: {error}")
             return False
         return True
 
@@ -212,7 +210,7 @@ class WebFile(io.RawIOBase):
             headers["Range"] = f"bytes={self._position}-"
             if self._validator is not None:
                 headers["If-Range"] = self._validator
-        session = _session()
+        session = this_threads_session()
         session.private = tuple(self._web.headers)
         answer = session.get(self._url, headers=headers, stream=True, timeout=self._web.timeout)
         try:
@@ -275,38 +273,6 @@ class WebFile(io.RawIOBase):
 
     def _error(self, reason: Reason, message: str) -> TransferError:
         return TransferError(Outcome(reason, f"{public_url(self._url)}: {message}"))
-
-
-def _session() -> Any:
-    """Returns this thread's session: connections are kept between the clips of one server."""
-    if not hasattr(_local, "session"):
-        import requests
-
-        class Session(requests.Session):
-            """Keeps our own headers from hosts that a server redirects to, as requests does with `Authorization`."""
-
-            private: tuple[str, ...] = ()
-
-            def rebuild_auth(self, prepared_request: Any, response: Any) -> None:
-                super().rebuild_auth(prepared_request, response)
-                if self.should_strip_auth(response.request.url, prepared_request.url):
-                    for name in self.private:
-                        prepared_request.headers.pop(name, None)
-
-        _local.session = Session()
-        _local.session.max_redirects = 10
-    return _local.session
-
-
-def _reason(error: BaseException) -> Reason:
-    name = type(error).__name__
-    if isinstance(error, TimeoutError) or "Timeout" in name:
-        return Reason.TIMEOUT
-    if name in ("IncompleteRead", "ProtocolError", "ChunkedEncodingError"):
-        return Reason.INCOMPLETE
-    if name in ("TooManyRedirects", "InvalidSchema", "InvalidURL", "MissingSchema", "LocationParseError"):
-        return Reason.UNEXPECTED
-    return Reason.CONNECTION
 
 
 def _whole_number(text: str | None) -> int | None:
