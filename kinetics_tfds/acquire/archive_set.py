@@ -27,7 +27,7 @@ from kinetics_tfds.acquire.members import (
     read_members,
 )
 from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, Unit
+from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, Unit, missed_all
 from kinetics_tfds.acquire.urls import is_http, public_url
 from kinetics_tfds.acquire.wanted import Wanted
 from kinetics_tfds.acquire.web import ChangedError, Web, outcome_of
@@ -82,8 +82,7 @@ def plan_units(
             nowhere.append(clip)
         else:
             units.setdefault(whole if archive is None else archive.place, []).append(clip)
-    if nowhere:
-        yield Missed(tuple(nowhere), Outcome(Reason.NOT_IN_SOURCE, f"in none of {len(archives)} archives"))
+    yield from missed_all(nowhere, Outcome(Reason.NOT_IN_SOURCE, f"in none of {len(archives)} archives"))
     for key, group in units.items():
         yield Unit(key, tuple(group))
 
@@ -110,8 +109,10 @@ def fetch_unit(
         return
     failed = sorted(state.failures, key=lambda outcome: _ORDER.index(outcome.outcome_class))
     outcome = failed[0] if failed else Outcome(Reason.NOT_IN_SOURCE, f"in none of {len(archives)} archives")
+    yield from missed_all((clip for clip in lost if clip not in state.broken), outcome)
     for clip in lost:
-        yield Missed((clip,), state.broken.get(clip, outcome))
+        if clip in state.broken:
+            yield Missed((clip,), state.broken[clip])
 
 
 class _Ended(Exception):  # noqa: N818 - not an error

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from kinetics_tfds.acquire.http import open_url, raise_if_full
 from kinetics_tfds.acquire.outcome import Outcome, Reason
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
+from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit, missed_all
 from kinetics_tfds.acquire.web import Web, outcome_of
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import get_version
@@ -70,8 +70,7 @@ class Folder:
             f"{self.name}: {len(matches.found)} clips found, {len(matches.ambiguous)} of them in several files, "
             f"{len(matches.unclaimed)} other files"
         )
-        if matches.missing:
-            yield Missed(matches.missing, Outcome(Reason.NOT_IN_SOURCE, "no file in the folder is named for it"))
+        yield from missed_all(matches.missing, Outcome(Reason.NOT_IN_SOURCE, "no file in the folder is named for it"))
         units: dict[str, list[Clip]] = {}
         for clip, file in matches.found.items():
             units.setdefault(file.path, []).append(clip)

@@ -14,7 +14,7 @@ from typing import IO, Any, ClassVar
 
 from kinetics_tfds.acquire.magic import HEAD_BYTES, describe, media_suffix
 from kinetics_tfds.acquire.outcome import Outcome, Reason
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
+from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit, missed_all
 from kinetics_tfds.acquire.store import disk_full
 from kinetics_tfds.acquire.urls import is_http, public_url
 from kinetics_tfds.acquire.web import TransferError, Web, WebFile, outcome_of
@@ -83,8 +83,7 @@ class Http:
                 nameless.append(clip)
             else:
                 groups.setdefault(url, []).append(clip)
-        if nameless:
-            yield Missed(tuple(nameless), Outcome(Reason.NOT_IN_SOURCE, "the URL needs a class, and the row has none"))
+        yield from missed_all(nameless, Outcome(Reason.NOT_IN_SOURCE, "the URL needs a class, and the row has none"))
         for url, group in groups.items():
             yield Unit(url, tuple(group))
 

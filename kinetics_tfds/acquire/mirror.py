@@ -18,7 +18,16 @@ from kinetics_tfds.acquire.archives import unread
 from kinetics_tfds.acquire.catalogue import Archive, Catalogue
 from kinetics_tfds.acquire.http import open_url
 from kinetics_tfds.acquire.outcome import Outcome, Reason
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
+from kinetics_tfds.acquire.source import (
+    FetchContext,
+    Fetched,
+    Manners,
+    Missed,
+    PlanContext,
+    StoppedError,
+    Unit,
+    missed_all,
+)
 from kinetics_tfds.acquire.urls import is_http, public_url
 from kinetics_tfds.acquire.web import outcome_of
 from kinetics_tfds.annotations.clip import Clip, Split
@@ -83,8 +92,7 @@ class Mirror:
         catalogue = Catalogue(context.cache)
         for split, group in groups.items():
             if self._index_url(version.name, split) is None:
-                outcome = Outcome(Reason.NOT_IN_SOURCE, f"the mirror has no archives of {split}")
-                yield Missed(tuple(group), outcome)
+                yield from missed_all(group, Outcome(Reason.NOT_IN_SOURCE, f"the mirror has no archives of {split}"))
                 continue
             archives = self._archives(version.name, split, context, fresh=True)
             context.log(f"{self.name}: {len(archives)} archives of {split}")
@@ -98,8 +106,10 @@ class Mirror:
             version, _, split = unit.key.partition("/")
             try:
                 archives = self._archives(version, Split(split), context, fresh=False)
+            except StoppedError:
+                raise
             except AcquireError as error:
-                yield Missed(unit.clips, Outcome(Reason.CONNECTION, error.problem))
+                yield from missed_all(unit.clips, Outcome(Reason.CONNECTION, error.problem))
                 return
             archives = unread(archives, unit, version, context)
         yield from fetch_unit(archives, unit, self.reading, context)

@@ -7,6 +7,7 @@ travel to any worker. It fetches; it neither cuts, checks nor stores, and it kee
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, Protocol, runtime_checkable
@@ -103,6 +104,13 @@ class Missed:
 
     clips: tuple[Clip, ...]
     outcome: Outcome
+
+
+def missed_all(clips: Iterable[Clip], outcome: Outcome) -> Iterator[Missed]:
+    """Yields one outcome for many clips, a few thousand at a time: each part is written down at once."""
+    iterator = iter(clips)
+    while part := tuple(itertools.islice(iterator, 5000)):
+        yield Missed(part, outcome)
 
 
 class StoppedError(AcquireError):

@@ -1,0 +1,77 @@
+"""A whole run over a mirror and a folder: from archives on a server to a store that a build can read."""
+
+from __future__ import annotations
+
+import pytest
+from archive_maker import tar, tar_gz
+from loopback import Loopback
+from media import make_video
+
+from kinetics_tfds.acquire.archive_set import Reading
+from kinetics_tfds.acquire.driver import Run, acquire
+from kinetics_tfds.acquire.folder import Folder
+from kinetics_tfds.acquire.ledger import read_ledger
+from kinetics_tfds.acquire.mirror import Mirror
+from kinetics_tfds.acquire.outcome import Reason
+from kinetics_tfds.acquire.settings import AcquireConfig, RetrySettings
+from kinetics_tfds.acquire.store import open_store
+from kinetics_tfds.acquire.web import Web
+from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.versions import get_version
+from kinetics_tfds.clips.listing import list_folder
+from kinetics_tfds.clips.match import match_clips
+
+VERSION = get_version("kinetics400")
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("media") / "x.mp4"
+    return make_video(path, seconds=3, fps=10, width=96, height=64).read_bytes()
+
+
+def test_from_archives_to_a_store(tmp_path, media):
+    clips = [Clip(Split.VALIDATION, f"-bcdefgh_{n:02d}", 5, 8, "archery") for n in range(10)]
+    whole, wrong, in_folder, damaged, nowhere = clips[:5], clips[5], clips[6], clips[7], clips[8:]
+    with Loopback() as server:
+        index = f"{server.url}/part 0.tar.gz\n{server.url}/part 1.tar.gz\n"
+        server.add("/400/val/k400_val_path.txt", index.encode())
+        server.add("/400/replacement_for_corrupted_k400.tgz", tar_gz({f"./{whole[0].id}.mp4": media}))
+        server.add("/part 0.tar.gz", tar_gz({f"./{clip.id}.mp4": media for clip in whole[1:]}), "short", "ok")
+        bodies = {
+            f"nested/{whole[0].id}.mp4": media[: len(media) // 2],  # the damaged copy
+            f"nested/{wrong.id}.mp4": media[:-200] + bytes(200),
+            f"nested/{damaged.id}.mp4": media[: len(media) // 2],
+        }
+        server.add("/part 1.tar.gz", tar(bodies))
+        (tmp_path / "old").mkdir()
+        (tmp_path / "old" / f"{in_folder.id}.mp4").write_bytes(media)
+        web = Web(timeout=2.0, retries=2, retry_wait=0.01)
+        config = AcquireConfig(
+            sources=(Folder(path=tmp_path / "old"), Mirror(base=server.url, reading=Reading(web=web))),
+            retry=RetrySettings(attempts=1, first_wait=0.1, longest_wait=0.1),
+            min_free_gb=0.01,
+            workers=1,
+            state=tmp_path / "state",
+        )
+        run = Run(version=VERSION, clips=clips, store=str(tmp_path / "store"), config=config, say=lambda line: None)
+        summary = acquire(run)
+        requests = len(server.requests)
+        again = acquire(run)
+        assert len(server.requests) <= requests + 1  # the index at most
+    assert again.stored == 0
+    store = open_store(tmp_path / "store")
+    last = {record.youtube_id: record for record in read_ledger(store) if record.source == "mirror"}
+    stored = {clip for clip in clips if clip.youtube_id in last and last[clip.youtube_id].reason is Reason.STORED}
+    assert stored >= set(whole)
+    assert last[damaged.youtube_id].reason is Reason.DAMAGED
+    assert {last[clip.youtube_id].reason for clip in nowhere} == {Reason.NOT_IN_SOURCE}
+    assert (
+        last[whole[0].youtube_id].origin == f"{server.url}/400/replacement_for_corrupted_k400.tgz!./{whole[0].id}.mp4"
+    )
+    assert in_folder.youtube_id not in last
+    matches = match_clips(clips, list_folder(tmp_path / "store"), VERSION)
+    assert set(matches.found) == stored | {in_folder}
+    assert summary.stored == len(stored) + 1
+    assert not matches.unclaimed
+    assert not list((tmp_path / "store" / ".acquire" / "tmp").iterdir())
