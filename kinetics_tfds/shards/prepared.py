@@ -109,6 +109,15 @@ class Prepared:
         path = os.fspath(self.folder / self.file_name(split, index))
         return ShardFile(path, split, index, self.identity.file_format, records)
 
+    def lengths(self, split: str) -> list[int]:
+        """Returns how many records each shard of a split holds."""
+        shards = self._written[split]["shard"].to_numpy()
+        return np.bincount(shards, minlength=self.identity.splits[split]["shards"]).tolist()
+
+    def record_bytes(self, split: str) -> int:
+        """Returns the bytes of all records of a split."""
+        return pc.sum(self._written[split]["bytes"]).as_py() or 0
+
     @functools.cached_property
     def _written(self) -> dict[str, pa.Table]:
         """The manifest's rows that have a record, by split, in the order of shards and records."""

@@ -59,21 +59,13 @@ def _check_info(prepared: Prepared) -> Iterator[Problem]:
         if split not in there or split not in identity.splits:
             yield Problem(_INFO, None, None, f"split {split!r} is {'extra' if split in there else 'missing'}")
             continue
-        lengths, size = _lengths_and_size(prepared, split)
+        lengths = prepared.lengths(split)
+        size = prepared.record_bytes(split) + TFRECORD_OVERHEAD * sum(lengths)
         if [int(length) for length in there[split].get("shardLengths", ())] != lengths:
             yield Problem(_INFO, None, None, f"the shard lengths of {split} are not the manifest's")
         if identity.file_format == "tfrecord" and int(there[split].get("numBytes", 0)) != size:
             what = f"numBytes of {split} is {there[split].get('numBytes')}, the manifest makes it {size}"
             yield Problem(_INFO, None, None, what)
-
-
-def _lengths_and_size(prepared: Prepared, split: str) -> tuple[list[int], int]:
-    """Returns the records of each shard, and the bytes of all as TFRecord files, as the manifest has them."""
-    lengths, size = [], 0
-    for shard in prepared.shards(split):
-        lengths.append(len(shard.records))
-        size += sum(record.bytes + TFRECORD_OVERHEAD for record in shard.records)
-    return lengths, size
 
 
 def _check_features(prepared: Prepared) -> Iterator[Problem]:
@@ -93,7 +85,11 @@ def _check_features(prepared: Prepared) -> Iterator[Problem]:
 
 
 def _check_names(prepared: Prepared) -> Iterator[Problem]:
-    known = {shard.name for shard in prepared.shards()}
+    known = {
+        prepared.file_name(split, index)
+        for split, values in prepared.identity.splits.items()
+        for index in range(values["shards"])
+    }
     for path in sorted(prepared.folder.iterdir()):
         if path.name not in known and _SHARD_LIKE.search(path.name):
             yield Problem(path.name, None, None, "no shard of this dataset: TFDS ignores it, other readers may not")
