@@ -98,8 +98,6 @@ the official ones are downloaded where there are none. Without clips: --config=s
             features=make_features(self.kinetics_version.class_names, self.kinetics_config.audio_rate),
             supervised_keys=("video", "label"),
             homepage=HOMEPAGE,
-            # Records lie in hash order; no shuffling is left to do.
-            disable_shuffling=False,
         )
 
     def download_and_prepare(self, *, download_config: Any = None, **kwargs: Any) -> None:
@@ -108,19 +106,17 @@ the official ones are downloaded where there are none. Without clips: --config=s
         Raises:
             KineticsError: something that the user can put right.
         """
-        from kinetics_tfds.shards import finish, lock, staging
+        from kinetics_tfds.shards import finish, lock
 
         download_config = download_config or tfds.download.DownloadConfig()
         mode = download_config.download_mode
         if mode == tfds.GenerateMode.UPDATE_DATASET_INFO or (self.data_path.exists() and not mode.overwrite_dataset):
             super().download_and_prepare(download_config=download_config, **kwargs)
+            finish.clear_up(self.data_path)
             return
-        folder = self.data_path.parent
-        with lock.build_lock(folder / staging.FOLDER / f"{self.version}.lock"):
+        with lock.build_lock(lock.lock_path(self.data_path)):
             super().download_and_prepare(download_config=download_config, **kwargs)
-            config = finish.read_config(self.data_path)
-            if config is not None:
-                staging.discard_staging(folder, str(self.version), config["fingerprint"])
+        finish.clear_up(self.data_path)
 
     def _generate_splits(self, dl_manager: Any, download_config: Any) -> Sequence[tfds.core.SplitInfo]:
         from kinetics_tfds.shards import finish, run, table, write
@@ -130,7 +126,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
         file_format = self.info.file_format.value
         write.check_file_format(file_format)
         inputs = self.find_inputs(dl_manager)
-        print(inputs.annotations.describe())
+        print(inputs.describe())
         plans = self.plan(inputs, download_config)
         identity = self._identity(plans, file_format)
         folder = self.data_path.parent
@@ -138,7 +134,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
         finish.take_back(staging, folder, str(self.version), self.data_path)
         summary = run.run_build(
             staging,
-            write.BuildJob(os.fspath(staging.path), identity.fingerprint, self.KINETICS, inputs.root),
+            write.BuildJob(_absolute(staging.path), identity.fingerprint, self.KINETICS, _absolute(inputs.root)),
             plans,
             max_failure_rate=self.kinetics_config.max_failure_rate,
             options=download_config.beam_options,
@@ -186,11 +182,17 @@ the official ones are downloaded where there are none. Without clips: --config=s
     def find_inputs(self, dl_manager: Any) -> Inputs:
         """Returns the rows and the files of their clips; makes the sample's first where the config asks for it."""
         from kinetics_tfds.shards.inputs import read_inputs
+        from kinetics_tfds.shards.lock import is_local
 
         if self.kinetics_config.sample:
             from kinetics_tfds.sample import make_sample
 
             root = epath.Path(dl_manager.download_dir) / "kinetics_sample" / self.KINETICS
+            if not is_local(root):
+                raise ConfigError(
+                    f"The sample's clips are made on a local disk, and {root} is not one.",
+                    "Add --download_dir=FOLDER with a local folder.",
+                )
             make_sample(root, self.KINETICS)
         else:
             root = _manual_dir(dl_manager)
@@ -232,9 +234,11 @@ the official ones are downloaded where there are none. Without clips: --config=s
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
         """Returns plain generators of the same examples, for tools that read a builder without writing a dataset."""
-        plans = self.plan(self.find_inputs(dl_manager), tfds.download.DownloadConfig())
-        root = os.fspath(self.find_inputs(dl_manager).root)
-        return {str(split): self._generate_examples(root, plan.clips) for split, plan in plans.items() if plan.clips}
+        inputs = self.find_inputs(dl_manager)
+        plans = self.plan(inputs, tfds.download.DownloadConfig())
+        return {
+            str(split): self._generate_examples(inputs.root, plan.clips) for split, plan in plans.items() if plan.clips
+        }
 
     def _generate_examples(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, root: str, clips: Sequence[PlannedClip]
@@ -251,6 +255,12 @@ the official ones are downloaded where there are none. Without clips: --config=s
             for planned, (_, outcome) in zip(clips, pool.decode(requests), strict=True):
                 if isinstance(outcome, DecodedClip):
                     yield planned.clip.id, to_example(planned.clip, outcome)
+
+
+def _absolute(path: epath.PathLike) -> str:
+    """Workers may have another working folder."""
+    text = os.fspath(path)
+    return text if "://" in text else os.path.abspath(text)
 
 
 def _manual_dir(dl_manager: Any) -> epath.Path:

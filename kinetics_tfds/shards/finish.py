@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 from etils import epath
 from tensorflow_datasets.core import constants
 
-from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.errors import ConfigError, PlanMismatchError
 from kinetics_tfds.shards.fingerprint import BuildIdentity, compare_mappings
-from kinetics_tfds.shards.lock import is_local
-from kinetics_tfds.shards.staging import Staging
+from kinetics_tfds.shards.lock import STAGING_FOLDER, build_lock, is_local, lock_path
+from kinetics_tfds.shards.staging import Staging, discard_staging
 
 CONFIG_FILE = "config.json"
 
@@ -54,13 +55,36 @@ def check_same_settings(folder: epath.Path, name: str, settings: dict[str, Any],
 
 
 def move_shards(staging: Staging, folder: epath.Path, file_names: list[str]) -> None:
-    """Moves finished shards into the dataset's folder; a run that dies here is undone by `take_back`."""
+    """Brings finished shards into the dataset's folder.
+
+    TFDS removes that folder when anything fails before it gets its final name. Where the file system has hard links,
+    the staging folder therefore keeps its own until `clear_up`; elsewhere the shards are renamed.
+    """
     for name in file_names:
-        (staging.shards / name).rename(folder / name)
+        source, target = staging.shards / name, folder / name
+        try:
+            if not is_local(source):
+                raise OSError("no links on this file system")
+            os.link(source, target)
+        except OSError:
+            source.rename(target)
+
+
+def clear_up(data_path: epath.Path) -> None:
+    """Removes the staging folder that a prepared dataset came from, unless a build is using it.
+
+    Args:
+        data_path: the dataset's folder.
+    """
+    config = read_config(data_path)
+    if config is None or not (data_path.parent / STAGING_FOLDER).exists():
+        return
+    with contextlib.suppress(PlanMismatchError), build_lock(lock_path(data_path)):
+        discard_staging(data_path.parent, data_path.name, config["fingerprint"])
 
 
 def take_back(staging: Staging, dataset_folder: epath.Path, version: str, own_folder: epath.Path) -> None:
-    """Moves shards back that a run had moved when it was killed, and removes the unfinished folders it left.
+    """Moves shards back that a run had renamed when it was killed, and removes the unfinished folders it left.
 
     Only on local file systems, where the build's lock says that no other run owns them.
 
@@ -79,6 +103,6 @@ def take_back(staging: Staging, dataset_folder: epath.Path, version: str, own_fo
         if config is not None and config.get("fingerprint") == staging.fingerprint:
             for name in staging.report_names():
                 report = staging.read_report(name)
-                if report is not None and (folder / report.file_name).exists():
+                if report is not None and staging.finished(name) is None and (folder / report.file_name).exists():
                     (folder / report.file_name).rename(staging.shards / report.file_name)
         folder.rmtree()

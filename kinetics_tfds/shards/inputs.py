@@ -37,6 +37,29 @@ class Inputs:
     listing: Listing
     matches: Matches
 
+    def describe(self) -> str:
+        """Returns a few lines for people: lists, rows, files."""
+        matches = self.matches
+        lines = [
+            self.annotations.describe(),
+            f"Clips in {self.root}: {len(self.listing.media):,} media files, {len(matches.found):,} rows found, "
+            f"{len(matches.missing):,} missing, {len(matches.unclaimed):,} files that no row names",
+        ]
+        if matches.ambiguous:
+            each = matches.ambiguous[0]
+            lines.append(
+                f"  {len(matches.ambiguous):,} rows have several files; for {each.clip.id} {each.chosen} was chosen "
+                f"over {each.others[0]} by {each.why}"
+            )
+        if matches.label_conflicts:
+            each = matches.label_conflicts[0]
+            lines.append(
+                f"  {len(matches.label_conflicts):,} files lie in another class's folder than their row says (the row "
+                f"counts): {each.path} is {each.clip.label!r}"
+            )
+        lines += [f"  not readable: {folder}" for folder in self.listing.unreadable[:5]]
+        return "\n".join(lines)
+
 
 def read_inputs(
     root: str, version: KineticsVersion, download: Callable[[Sequence[str]], Sequence[Any]] | None = None

@@ -12,10 +12,21 @@ from etils import epath
 
 from kinetics_tfds.errors import PlanMismatchError
 
+STAGING_FOLDER = ".staging"
+
 
 def is_local(path: epath.PathLike) -> bool:
     """Returns whether the path lies on this machine's own (or mounted) file systems."""
     return "://" not in os.fspath(path)
+
+
+def lock_path(data_path: epath.Path) -> epath.Path:
+    """Returns the lock's file of a dataset.
+
+    Args:
+        data_path: the dataset's folder, `<data_dir>/<name>/<config>/<version>`.
+    """
+    return data_path.parent / STAGING_FOLDER / f"{data_path.name}.lock"
 
 
 @contextlib.contextmanager

@@ -34,11 +34,9 @@ from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import MediaFile, Span
 from kinetics_tfds.errors import KineticsError, PlanMismatchError, WorkerError
 from kinetics_tfds.shards.fingerprint import BuildIdentity
-from kinetics_tfds.shards.lock import is_local
+from kinetics_tfds.shards.lock import STAGING_FOLDER, is_local
 from kinetics_tfds.shards.plan import PlannedClip, ShardPlan, SplitPlan
 from kinetics_tfds.shards.report import ShardReport
-
-FOLDER = ".staging"
 
 _PLAN_SCHEMA = pa.schema(
     [
@@ -212,7 +210,7 @@ def open_staging(
     Raises:
         PlanMismatchError: another build's finished shards are staged, and `overwrite` is off.
     """
-    top = dataset_folder / FOLDER
+    top = dataset_folder / STAGING_FOLDER
     here = Staging(top / f"{identity.version}-{identity.fingerprint[:12]}", identity.fingerprint)
     if top.exists():
         for folder in sorted(top.glob(f"{identity.version}-*")):
@@ -228,7 +226,7 @@ def open_staging(
 
 def discard_staging(dataset_folder: epath.Path, version: str, fingerprint: str) -> None:
     """Removes a build's staging folder, if there is one; the shards it held have moved on."""
-    folder = dataset_folder / FOLDER / f"{version}-{fingerprint[:12]}"
+    folder = dataset_folder / STAGING_FOLDER / f"{version}-{fingerprint[:12]}"
     if folder.exists():
         folder.rmtree()
 

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+import http.server
 import json
 import pathlib
+import shutil
+import tarfile
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ from tensorflow_datasets.core.utils import file_utils
 
 import kinetics_tfds
 from kinetics_tfds.annotations.clip import Split
+from kinetics_tfds.builder import KineticsBuilder
 from kinetics_tfds.config import NAMED_CONFIGS, KineticsConfig
 from kinetics_tfds.errors import AnnotationError, ClipsError, ConfigError, PlanMismatchError, TooManyFailuresError
 from kinetics_tfds.shards import lock, run
@@ -260,44 +266,109 @@ def _die(*args, **kwargs):
     raise KeyboardInterrupt
 
 
-def test_shards_that_a_dead_run_had_moved_come_back(folder, tmp_path, monkeypatch, built):
-    """A process killed while shards move leaves TFDS's unfinished folder; nobody runs its clean-up."""
-    moved = []
+def test_an_error_after_the_shards_have_moved_loses_none(folder, tmp_path, monkeypatch, built):
+    """TFDS removes its unfinished folder when, say, the disk is full for its last file."""
     with monkeypatch.context() as patch:
-        patch.setattr("tensorflow_datasets.core.utils.file_utils.Path.rmtree", lambda *a, **k: None, raising=False)
-        patch.setattr("tensorflow_datasets.core.splits.SplitInfo.__init__", _die)
+        patch.setattr("tensorflow_datasets.core.dataset_info.DatasetInfo.write_to_directory", _die)
         with pytest.raises(KeyboardInterrupt):
             build(tmp_path, folder)
-    unfinished = tmp_path / "kinetics600" / "tiny" / "incomplete.DEADDD_1.0.0"
-    (staging,) = (tmp_path / "kinetics600" / "tiny" / ".staging").glob("1.0.0-*")
+    assert [path.name for path in (tmp_path / "kinetics600" / "tiny").iterdir()] == [".staging"]
+    monkeypatch.setattr(run, "_run_pipeline", _die)  # nothing is left to write
+    same_bytes(build(tmp_path, folder), built)
+
+
+def test_shards_that_a_dead_run_had_renamed_come_back(folder, tmp_path, monkeypatch, built):
+    """A process killed while shards move leaves TFDS's unfinished folder; nobody runs its clean-up."""
+    monkeypatch.setattr("os.link", _no_links)
+    with monkeypatch.context() as patch:
+        patch.setattr("kinetics_tfds.shards.finish.move_shards", _die)
+        with pytest.raises(KeyboardInterrupt):
+            build(tmp_path, folder)
+    top = tmp_path / "kinetics600" / "tiny"
+    (staging,) = (top / ".staging").glob("1.0.0-*")
+    unfinished, stranger = top / "incomplete.DEADDD_1.0.0", top / "incomplete.STRANG_1.0.0"
     unfinished.mkdir()
-    for number, path in enumerate(sorted((staging / "shards").iterdir())):
-        if number % 2:
-            moved.append(path.name)
-            path.rename(unfinished / path.name)
-    stranger = tmp_path / "kinetics600" / "tiny" / "incomplete.STRANG_1.0.0"
     stranger.mkdir()
-    (stranger / moved[0]).write_bytes(b"of another build")
-    identity = json.loads((staging / "plan.json").read_text())
-    (unfinished / "config.json").write_text(json.dumps({"fingerprint": identity["fingerprint"]}))
-    decoded = []
-    plain = run._run_pipeline
-    monkeypatch.setattr(run, "_run_pipeline", lambda *args: decoded.append(args) or plain(*args))
-    builder = build(tmp_path, folder)
-    assert decoded == []
-    assert not unfinished.exists()
-    assert not stranger.exists()
-    for info, other in zip(builder.info.splits.values(), built.info.splits.values(), strict=True):
-        for one, two in zip(info.filepaths, other.filepaths, strict=True):
-            assert one.read_bytes() == two.read_bytes()
+    moved = sorted((staging / "shards").iterdir())[::2]
+    for path in moved:
+        path.rename(unfinished / path.name)
+        (stranger / path.name).write_bytes(b"of another build")
+    fingerprint = json.loads((staging / "plan.json").read_text())["fingerprint"]
+    (unfinished / "config.json").write_text(json.dumps({"fingerprint": fingerprint}))
+    monkeypatch.setattr(run, "_run_pipeline", _die)  # nothing is left to write
+    same_bytes(build(tmp_path, folder), built)
+    assert sorted(path.name for path in top.iterdir()) == [".staging", "1.0.0"]
 
 
-def test_only_a_remote_list_and_no_network(tmp_path, folder):
-    (tmp_path / "clips").mkdir()
-    for path in (folder.root / "validation").iterdir():
-        (tmp_path / "clips" / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(AnnotationError, match="cannot be downloaded") as caught:
-        build(tmp_path / "data", tmp_path / "clips", config=CONFIG)
+def _no_links(*args, **kwargs):
+    raise OSError("no links here")
+
+
+def same_bytes(one, two):
+    for info, other in zip(one.info.splits.values(), two.info.splits.values(), strict=True):
+        for path, other_path in zip(info.filepaths, other.filepaths, strict=True):
+            assert path.read_bytes() == other_path.read_bytes()
+
+
+def test_what_a_killed_run_left_at_the_very_end_is_cleared(folder, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("kinetics_tfds.shards.finish.clear_up", lambda path: None)
+        builder = build(tmp_path, folder)
+    staging = builder.data_path.parent / ".staging"
+    assert len(list(staging.iterdir())) == 2
+    with lock.build_lock(lock.lock_path(builder.data_path)):  # another build may be using it
+        build(tmp_path, folder)
+    assert len(list(staging.iterdir())) == 2
+    build(tmp_path, folder)
+    assert [path.name for path in staging.iterdir()] == ["1.0.0.lock"]
+
+
+@pytest.fixture
+def official(folder, tmp_path, monkeypatch):
+    """A real server that has the official archive; its requests are listed."""
+    archive = tmp_path / "www" / "kinetics600.tar.gz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder.root / "annotations", "kinetics600")
+
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(archive.parent))
+
+        def log_message(self, *args):
+            asked.append(self.path)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        version = dataclasses.replace(
+            kinetics_tfds.get_version("kinetics600"),
+            annotation_urls=(f"http://127.0.0.1:{server.server_port}/kinetics600.tar.gz",),
+        )
+        monkeypatch.setattr(KineticsBuilder, "kinetics_version", property(lambda self: version))
+        yield archive, asked
+        server.shutdown()
+
+
+def clips_alone(folder, root):
+    for split in COUNTS:
+        shutil.copytree(folder.root / str(split), root / str(split))
+    return root
+
+
+def test_the_official_lists_are_downloaded_where_there_are_none(folder, tmp_path, official, built):
+    builder = build(tmp_path / "data", clips_alone(folder, tmp_path / "clips"))
+    assert official[1] == ["/kinetics600.tar.gz"]
+    assert read_manifest(builder.data_path).equals(read_manifest(built.data_path))
+    with pytest.raises(AnnotationError, match=r"cannot be downloaded.*checksum"):
+        build(tmp_path / "other", tmp_path / "clips", force_checksums_validation=True)
+
+
+def test_a_download_that_fails_says_what_else_can_be_done(folder, tmp_path, official):
+    official[0].unlink()
+    with pytest.raises(AnnotationError, match=r"cannot be downloaded: .*404") as caught:
+        build(tmp_path / "data", clips_alone(folder, tmp_path / "clips"))
     assert "Put annotation files" in caught.value.next_step
 
 
