@@ -1,7 +1,7 @@
 """Exports a prepared dataset as the SequenceExamples that DMVR, Scenic, MediaSequence and the Model Garden read.
 
-An output shard is a run of neighbouring records, whatever the number of output shards. It is read from the dataset's own
-shards and written alone: anywhere, in any order, and again after a kill.
+An output shard is a run of neighbouring records, whatever the number of output shards. It is read from the dataset's
+own shards and written alone: anywhere, in any order, and again after a kill.
 """
 
 from __future__ import annotations
