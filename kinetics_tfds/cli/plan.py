@@ -242,7 +242,7 @@ def _cost(report: Mapping[str, Any]) -> list[str]:
     ]
     size = "?" if predicted["bytes"] is None else f"{predicted['bytes'] / 1e9:,.2f}"
     lines.append(
-        f"Predicted: {size} GB in {predicted['shards']:,} shards, {_duration(predicted['hours'])} on this machine"
+        f"Predicted: {size} GB in {predicted['shards']:,} shards, about {_duration(predicted['hours'])} on this machine"
     )
     if disk["free_bytes"] is not None:
         verdict = {True: "enough", False: "NOT ENOUGH", None: "unknown whether enough"}[disk["enough"]]
@@ -251,4 +251,4 @@ def _cost(report: Mapping[str, Any]) -> list[str]:
 
 
 def _duration(hours: float) -> str:
-    return f"{hours:,.1f} hours" if hours >= 1 else f"{max(hours * 60, 0.1):.1f} minutes"
+    return f"{hours:,.1f} hours" if hours >= 1 else f"{max(hours * 60, 1):.0f} minutes"
