@@ -22,7 +22,7 @@ from kinetics_tfds.acquire.source import Missed, PlanContext, Source, StoppedErr
 from kinetics_tfds.acquire.stop import stopping
 from kinetics_tfds.acquire.store import Store, open_store
 from kinetics_tfds.acquire.work import FOLDER, WorkList, read_work, write_work
-from kinetics_tfds.acquire.worker import Task, Worker, make_record
+from kinetics_tfds.acquire.worker import Task, Worker, cache_of, make_record
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.clips.listing import Listing
@@ -146,8 +146,7 @@ def _write_pass(
     run: Run, source: Source, store: Store, due: Due, states: Mapping[str, tuple[State, ...]], number: int
 ) -> WorkList:
     folder = f"{FOLDER}/{run.name}/{source.name}-{number}"
-    cache = run.config.state_folder / "indexes" / source.name
-    cache.mkdir(parents=True, exist_ok=True)
+    cache = cache_of(source, run.config)
     context = PlanContext(version=run.version.name, cache=cache, check=_check, log=run.say)
     with LedgerWriter(store) as ledger:
         units = _without_missed(source.plan(due.now, context), source, run.name, states, ledger)

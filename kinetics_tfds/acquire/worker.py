@@ -261,6 +261,13 @@ def make_record(
     )
 
 
+def cache_of(source: Source, config: AcquireConfig) -> pathlib.Path:
+    """Returns the local folder in which a source keeps what it learns."""
+    folder = config.state_folder / "indexes" / source.name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def budget_of(source: Source, config: AcquireConfig, run: str) -> Budget:
     """Returns the budget that all processes of this machine share for a source."""
     return Budget(config.state_folder / "manners", source.name, source.manners, run)

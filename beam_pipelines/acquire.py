@@ -1,0 +1,246 @@
+"""Fills a clip store: `python -m beam_pipelines.acquire --dataset=kinetics600 --split=validation --store=CLIPS`.
+
+For every annotation row the config's sources are tried in order. The store is what `tfds build` takes as
+`--manual_dir`. The same command, given again after a stop, a crash or a week, goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import pathlib
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
+
+from kinetics_tfds.acquire.driver import Run, acquire, choose
+from kinetics_tfds.acquire.dry_run import describe
+from kinetics_tfds.acquire.outcome import OutcomeClass
+from kinetics_tfds.acquire.rows import read_rows
+from kinetics_tfds.acquire.settings import AcquireConfig
+from kinetics_tfds.acquire.snapshot import restrict_to_snapshot
+from kinetics_tfds.acquire.stop import stop_on_signals
+from kinetics_tfds.acquire.store import Store, open_store
+from kinetics_tfds.acquire.strict import parse_config, read_config
+from kinetics_tfds.acquire.work import WorkList, read_work
+from kinetics_tfds.acquire.worker import Task, Worker
+from kinetics_tfds.annotations import Clip, Split, find_class, get_version, parse_split
+from kinetics_tfds.annotations.versions import KineticsVersion
+from kinetics_tfds.errors import AcquireError, ConfigError, KineticsError
+
+_NAMESPACE = "acquire"
+_DEFAULT_CONFIG = {"sources": [{"kind": "youtube"}]}
+
+
+class FetchShards(beam.PTransform):
+    """Works through the shards of a pass's work list; the output is (outcome class, clips) of each shard."""
+
+    def __init__(self, task: Task, work: WorkList) -> None:
+        super().__init__()
+        self._task = task
+        self._work = work
+
+    def expand(self, pcoll):
+        """Applies the transform to a pipeline's root."""
+        return (
+            pcoll
+            | "ShardNumbers" >> beam.Create(range(self._work.shards))
+            # Without it, Beam fuses everything and one worker gets all the shards.
+            | "Spread" >> beam.Reshuffle()
+            | "Fetch" >> beam.ParDo(_Fetch(self._task, self._work))
+        )
+
+
+class _Fetch(beam.DoFn):
+    """Works through shards with one `Worker`. What ends the run is left in the store: trying again would not help."""
+
+    def __init__(self, task: Task, work: WorkList) -> None:
+        self._task = task
+        self._work = work
+
+    def setup(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._worker: Worker | None = None
+        self._store = open_store(self._task.store)
+        with self._reported():
+            self._worker = self._stack.enter_context(Worker(self._task))
+
+    def process(self, number: int) -> Iterator[tuple[str, int]]:
+        if self._worker is None:
+            return
+        with self._reported():
+            counts = self._worker.run(read_work(self._store, self._work.shard_name(number)))
+            for kind, clips in counts.items():
+                Metrics.counter(_NAMESPACE, str(kind)).inc(clips)
+                yield str(kind), clips
+
+    def teardown(self) -> None:
+        self._stack.close()
+
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except KineticsError as error:
+            self._worker = None
+            told = json.dumps({"problem": error.problem, "next_step": error.next_step}).encode()
+            name = f"{self._work.folder}/halt/{socket.gethostname()}-{time.time_ns()}.json"
+            self._store.write_hidden(name, told)
+
+
+def run_pass(task: Task, work: WorkList, options: PipelineOptions) -> None:
+    """Does one pass as a Beam job.
+
+    Raises:
+        AcquireError: a worker had to stop.
+    """
+    pipeline = beam.Pipeline(options=options)
+    _ = pipeline | FetchShards(task, work)
+    result = pipeline.run()
+    result.wait_until_finish()
+    raise_halts(open_store(task.store), work)
+
+
+def raise_halts(store: Store, work: WorkList) -> None:
+    """Raises what made workers of a pass stop, if anything did."""
+    for name in store.list_hidden(f"{work.folder}/halt"):
+        told = json.loads(b"".join(store.read_lines(name)))
+        raise AcquireError(told["problem"], told["next_step"])
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Returns the parser of this command; arguments it does not know are Beam's."""
+    parser = argparse.ArgumentParser(
+        prog="python -m beam_pipelines.acquire",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--dataset", required=True, help="kinetics400, kinetics600, kinetics700 or kinetics700_2020")
+    add("--store", required=True, help="the folder or bucket that the clips go to")
+    add("--split", action="append", default=[], help="may be given several times; all splits if left out")
+    add("--classes", action="append", default=[], metavar="CLASS", help="a raw class name; may be given several times")
+    add("--max_clips", type=int, help="at most so many rows, the same ones every time")
+    add("--snapshot", help="only the rows of this snapshot (`kinetics snapshot`)")
+    add("--annotations", action="append", default=[], metavar="PATH", help="annotation files, if not in the store")
+    add("--config", help="YAML with sources and manners (configs/acquire); YouTube as a guest if left out")
+    add("--source", action="append", default=[], help="only this source of the config; may be given several times")
+    add(
+        "--retry", action="append", default=[], metavar="CLASS", help="try again rows that ended so, whatever their age"
+    )
+    add("--dry_run", action="store_true", help="print what would be done, and do nothing")
+    add("--interval", type=float, default=10.0, help="seconds between two lines of progress")
+    add("--runners_file", help="YAML with Beam options (configs/runners)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    args, beam_args = make_parser().parse_known_args(argv)
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    try:
+        return _run(args, beam_args)
+    except KineticsError as error:
+        print(f"acquire: {error}", file=sys.stderr)
+        command = shlex.join(["python", "-m", "beam_pipelines.acquire", *argv])
+        print(f"  To go on: {command}", file=sys.stderr)
+        return 1
+
+
+def _run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
+    version = get_version(args.dataset)
+    config = _config(args)
+    store = open_store(args.store)
+    clips = wanted_clips(args, version, store)
+    force = frozenset(_outcome_class(word) for word in args.retry)
+    if args.dry_run:
+        print(describe(version, clips, store, config, force))
+        return 0
+    options = _options(args, beam_args)
+    run = Run(
+        version=version,
+        clips=clips,
+        store=store.root,
+        config=config,
+        force=force,
+        run_pass=lambda task, work: run_pass(task, work, options),
+        say=lambda line: print(line, flush=True),
+        interval=args.interval,
+    )
+    with stop_on_signals(config, run.name):
+        summary = acquire(run)
+    print(
+        f"Done: {summary.stored:,} clips stored by this run, {summary.had:,} were there, {summary.left:,} rows lack one. "
+        f"`kinetics coverage {version} --store={store.root}` says why."
+    )
+    return 0
+
+
+def wanted_clips(args: argparse.Namespace, version: KineticsVersion, store: Store) -> tuple[Clip, ...]:
+    """Returns the rows that the arguments name.
+
+    Raises:
+        ConfigError: an unknown split or class, or no row is left.
+    """
+    splits = {_split(word, version) for text in args.split for word in text.split(",")}
+    classes = {_class(name, version) for name in args.classes}
+    rows = read_rows(version, store, args.annotations, keep=not args.dry_run)
+    clips = [clip for clip in rows.clips if not splits or clip.split in splits]
+    if args.snapshot:
+        clips = restrict_to_snapshot(clips, args.snapshot)
+    chosen = choose(clips, classes or None, args.max_clips)
+    if not chosen:
+        raise ConfigError("No annotation row is left to get.", "Loosen --split, --classes, --snapshot or --max_clips.")
+    return chosen
+
+
+def _config(args: argparse.Namespace) -> AcquireConfig:
+    config = read_config(args.config) if args.config else parse_config(_DEFAULT_CONFIG, pathlib.Path.cwd())
+    return config.only(args.source) if args.source else config
+
+
+def _split(word: str, version: KineticsVersion) -> Split:
+    split = parse_split(word)
+    if split is None or split not in version.splits:
+        raise ConfigError(f"{version.title} has no split {word!r}.", f"Name one of {', '.join(version.splits)}.")
+    return split
+
+
+def _class(name: str, version: KineticsVersion) -> str:
+    found = find_class(name, version)
+    if found is None:
+        raise ConfigError(
+            f"{version.title} has no class {name!r}.", f"kinetics_tfds/{version}/labels.txt lists all of them."
+        )
+    return found
+
+
+def _outcome_class(word: str) -> OutcomeClass:
+    try:
+        return OutcomeClass(word)
+    except ValueError:
+        known = ", ".join(kind for kind in OutcomeClass if kind is not OutcomeClass.DONE)
+        raise ConfigError(f"--retry={word} is no class of outcomes.", f"Name one of {known}.") from None
+
+
+def _options(args: argparse.Namespace, beam_args: Sequence[str]) -> PipelineOptions:
+    options = PipelineOptions(list(beam_args))
+    standard = options.view_as(StandardOptions)
+    if standard.runner is None:
+        # Beam's own default first tries to download a program.
+        standard.runner = "FnApiRunner"
+    options.view_as(SetupOptions).save_main_session = False
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

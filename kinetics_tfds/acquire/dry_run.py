@@ -1,0 +1,76 @@
+"""What a run would do, told before it does anything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+from kinetics_tfds.acquire.driver import have_keys
+from kinetics_tfds.acquire.due import Rules, find_due
+from kinetics_tfds.acquire.ledger import Record, fold, read_ledger
+from kinetics_tfds.acquire.outcome import OutcomeClass
+from kinetics_tfds.acquire.progress import describe_seconds, units_seconds
+from kinetics_tfds.acquire.settings import AcquireConfig
+from kinetics_tfds.acquire.source import Missed, PlanContext, Source
+from kinetics_tfds.acquire.store import Store
+from kinetics_tfds.acquire.worker import cache_of
+from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.annotations.versions import KineticsVersion
+
+# Ten seconds of 340x256 in H.264 with sound; the published collections hold 1.3 to 1.6 MB a clip at mixed sizes.
+TYPICAL_CLIP_BYTES = 1_000_000
+
+
+def describe(
+    version: KineticsVersion,
+    clips: Sequence[Clip],
+    store: Store,
+    config: AcquireConfig,
+    force: frozenset[OutcomeClass] = frozenset(),
+) -> str:
+    """Returns the plan of a run as text: rows, units, least time and disk, source by source."""
+    now = time.time()
+    have = have_keys(clips, store.listing(), version)
+    sizes = _Sizes()
+    states = fold(sizes.watch(read_ledger(store)))
+    rules = Rules(config.retry, now, force)
+    lines = [f"{len(clips):,} rows of {version.title} wanted, {len(have):,} of them in {store.root}"]
+    most = 0
+    for source in config.sources:
+        due = find_due(clips, have, states, source.name, rules, now)
+        units, missed = _plan(source, config, due.now, version)
+        seconds = units_seconds(units, source.manners)
+        most = max(most, len(due.now) - missed)
+        lines.append(
+            f"{source.name} ({source.kind}): {len(due.now) - missed:,} rows in {units:,} units to try now, "
+            f"{missed:,} it does not have, {due.later:,} a little later, {due.another_day:,} another day, "
+            f"{due.done_with:,} no more; at its manners at least {describe_seconds(seconds)}"
+        )
+    typical = sizes.total / sizes.count if sizes.count else TYPICAL_CLIP_BYTES
+    lines.append(f"disk: up to about {most * typical / 1e9:,.1f} GB more, at {typical / 1e6:.2f} MB a clip")
+    lines.append("Each source tries what those before it left. Nothing was fetched.")
+    return "\n".join(lines)
+
+
+def _plan(source: Source, config: AcquireConfig, clips: Sequence[Clip], version: KineticsVersion) -> tuple[int, int]:
+    units = missed = 0
+    if clips:
+        for item in source.plan(clips, PlanContext(version.name, cache_of(source, config))):
+            if isinstance(item, Missed):
+                missed += len(item.clips)
+            else:
+                units += 1
+    return units, missed
+
+
+class _Sizes:
+    """Adds up the sizes of stored clips while their records pass."""
+
+    def __init__(self) -> None:
+        self.count = self.total = 0
+
+    def watch(self, records: Iterable[Record]) -> Iterator[Record]:
+        for record in records:
+            if record.bytes:
+                self.count, self.total = self.count + 1, self.total + record.bytes
+            yield record
