@@ -8,7 +8,6 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +20,7 @@ from etils import epath
 from tensorflow_datasets.proto import tf_example_pb2
 
 from kinetics_tfds.annotations.versions import get_version
+from kinetics_tfds.decode import processes
 from kinetics_tfds.features import UNLABELLED
 from kinetics_tfds.shards import verify_folder
 from kinetics_tfds.shards.prepared import ExpectedRecord, Prepared, ShardFile, open_prepared
@@ -221,8 +221,9 @@ def _shorten(shard: str, problems: list[Problem]) -> tuple[Problem, ...]:
 def _run(prepared: Prepared, workers: int) -> Iterator[ShardResult]:
     """Yields the result of each shard in order; a few shards' rows are in memory at a time."""
     kinetics = prepared.identity.dataset
-    # Spawned, not forked: TensorFlow or Beam may have threads in this process.
-    with pebble.ProcessPool(workers, context=multiprocessing.get_context("spawn")) as pool:
+    processes.server.acquire()
+    pool = pebble.ProcessPool(workers, context=processes.WorkerContext())
+    try:
         waiting: collections.deque[tuple[ShardFile, concurrent.futures.Future]] = collections.deque()
         for shard in prepared.shards():
             waiting.append((shard, pool.schedule(verify_shard, args=(shard, kinetics))))
@@ -230,6 +231,10 @@ def _run(prepared: Prepared, workers: int) -> Iterator[ShardResult]:
                 yield _result(*waiting.popleft())
         while waiting:
             yield _result(*waiting.popleft())
+    finally:
+        pool.stop()
+        pool.join()
+        processes.server.release()
 
 
 def _result(shard: ShardFile, future: concurrent.futures.Future) -> ShardResult:
