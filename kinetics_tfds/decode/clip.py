@@ -95,7 +95,7 @@ class _ClipDecoder:
                 self._begin(shown)
             end = self._end
             check_flaws(self._structure, min(shown.time, end), including=True)
-            check_time(self._media, self._structure, shown.time)
+            check_time(self._media, self._structure, self._reader.decoding_time)
             if shown.time >= end:
                 self._complete = True
                 break

@@ -11,7 +11,7 @@ from kinetics_tfds.decode.types import FailureReason
 # A file may end this much before its headers' promise: rounding, and last frames that the headers count as longer.
 _PROMISE_TOLERANCE = Fraction(1, 4)
 
-# A frame so long after the end that the headers promise comes from a broken table of times.
+# A packet so long after the end that the headers promise comes from a broken table of times.
 _TIME_TOLERANCE = Fraction(1)
 
 # Codecs of which every packet that is shown gives exactly one frame, at its own time.
@@ -115,15 +115,16 @@ def check_end(
 
 
 def check_time(media: Media, structure: Structure, time: Fraction) -> None:
-    """Raises Damaged for a frame that is shown long after the file's own end.
+    """Raises Damaged for a packet that is to be decoded long after the file's own end.
 
-    Only for MP4 and MOV in one piece: there the times of all frames and the duration are written by one hand.
+    Only for MP4 and MOV in one piece: there the duration is the sum of the times between packets. (Not between frames:
+    where frames are stored in another order than shown, the last may be shown well after the duration.)
     """
     if media.kind != MOV or structure.fragmented:
         return
     promised = media.video_end
     if promised is not None and time > promised + _TIME_TOLERANCE:
-        detail = f"a frame is shown at {float(time):.2f} s, its headers promise {float(promised):.2f} s"
+        detail = f"a packet is for {float(time):.2f} s, its headers promise {float(promised):.2f} s"
         raise Damaged(FailureReason.CORRUPT, detail)
 
 

@@ -136,6 +136,11 @@ class ClipReader:
         self.ended = True
         self._run.check_any()
 
+    @property
+    def decoding_time(self) -> Fraction:
+        """Time at which the packet read last is to be decoded, in seconds; at most that of the frames yet to come."""
+        return self._run.decoding_time
+
     def _packets(self, streams: list) -> Iterator[av.Packet]:
         packets = self._media.container.demux(streams)
         while True:
@@ -167,6 +172,7 @@ class _Run:
         self._nal = NalCheck(media.codec, media.video.codec_context.extradata)
         self.missing = MissingFrames(media)
         self.orientation = Orientation()
+        self.decoding_time = Fraction(0)
 
     def feed(self, packet: av.Packet) -> Iterator[Shown]:
         """Decodes one packet and yields the frames that are due."""
@@ -204,6 +210,8 @@ class _Run:
             raise Damaged(
                 FailureReason.CORRUPT, f"the data at {self._at(packet.pts)} holds bytes that no encoder writes"
             )
+        if packet.dts is not None:
+            self.decoding_time = packet.dts * self._time_base
         if self._packet_times is not None and packet.dts is not None:
             self._packet_times.append(packet.dts)
         if packet.is_keyframe and not self._keyed:
@@ -214,9 +222,13 @@ class _Run:
     def _decode(self, packet: av.Packet) -> list[av.VideoFrame]:
         try:
             if self._scout is not None and packet.size and self._last is None:
-                for frame in self._scout.decode(packet):
+                frames = self._scout.decode(packet)
+                for frame in frames:
                     check_pixels(frame.width, frame.height, self._limits)
                     self.orientation = orientation_of(frame)
+                if any(frame.format.components[0].bits > 8 for frame in frames):
+                    self._decoder, self._scout = self._scout, None  # this libvpx decodes 8 bits only
+                    return frames
             return self._decoder.decode(packet)
         except MemoryError:
             raise
