@@ -28,3 +28,28 @@ def shared_dir() -> pathlib.Path:
     if not (folder / "media").is_dir() or not (folder / "annotations").is_dir():
         pytest.skip(f"no real clips and lists at {folder}; set KINETICS_SHARED to a folder that has them")
     return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> dict[str, pathlib.Path]:
+    """Small prepared datasets: by file format, the folder of one with two splits of 3 shards, a clip damaged, one missing.
+
+    They are for reading: a test that damages one takes a copy.
+    """
+    # Imported here: most tests need no TensorFlow.
+    import tensorflow_datasets as tfds
+    from clip_folder import make_clip_folder
+
+    import kinetics_tfds  # noqa: F401  registers the datasets
+    from kinetics_tfds.annotations.clip import Split
+    from kinetics_tfds.config import KineticsConfig
+
+    root = tmp_path_factory.mktemp("prepared")
+    clips = make_clip_folder(root / "clips", {Split.TRAIN: 14, Split.TEST: 6}, damaged=1, missing=1)
+    config = KineticsConfig(name="tiny", short_side=32, fps=5, max_failure_rate=0.2)
+    folders = {}
+    for file_format in ("tfrecord", "array_record"):
+        builder = tfds.builder("kinetics600", config=config, data_dir=root / file_format, file_format=file_format)
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=clips.root, num_shards=3))
+        folders[file_format] = pathlib.Path(builder.data_path)
+    return folders

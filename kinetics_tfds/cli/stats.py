@@ -9,7 +9,7 @@ import argparse
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kinetics_tfds.shards.stats import RecordStats, SplitStats
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
             f"A shard cannot be read: {error}.", "`kinetics verify` lists everything that is wrong."
         ) from error
     if args.json:
-        print(json.dumps({"splits": _plain(splits), "records": records.to_json()}))
+        print(json.dumps(to_json(splits, records)))
     else:
         print(format_stats(splits, records, every_class=args.classes))
     return 0
@@ -94,9 +94,10 @@ def _record_lines(records: RecordStats) -> list[str]:
     return lines
 
 
-def _plain(splits: Mapping[str, SplitStats]) -> dict:
-    """Plain JSON values: an unlabelled clip's class, None, becomes an empty name."""
-    return {
+def to_json(splits: Mapping[str, SplitStats], records: RecordStats) -> dict[str, Any]:
+    """Returns plain JSON values: an unlabelled clip's class, None, becomes an empty name."""
+    plain = {
         name: {**dataclasses.asdict(split), "classes": {label or "": count for label, count in split.classes.items()}}
         for name, split in splits.items()
     }
+    return {"splits": plain, "records": records.to_json()}

@@ -10,6 +10,10 @@ import argparse
 import json
 import sys
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kinetics_tfds.shards.verify import Verification
 
 SUMMARY = "check a prepared dataset against its manifest"
 
@@ -32,7 +36,13 @@ def run(args: argparse.Namespace) -> int:
     found = verify_dataset(folder, args.workers, progress.shard_done)
     if args.json:
         print(json.dumps(found.to_json()))
-        return 0 if found.ok else 1
+    else:
+        print_verification(found)
+    return 0 if found.ok else 1
+
+
+def print_verification(found: Verification) -> None:
+    """Prints the problems and a line that sums up."""
     for problem in found.problems:
         print(problem)
     print(
@@ -45,7 +55,6 @@ def run(args: argparse.Namespace) -> int:
             "  Next: move the damaged files away and build again with --overwrite, or copy the dataset again.",
             file=sys.stderr,
         )
-    return 0 if found.ok else 1
 
 
 class _Progress:

@@ -58,6 +58,18 @@ class RecordStats:
             for value in [getattr(self, field.name)]
         }
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> RecordStats:
+        """Undoes `to_json`, also where its keys have become text on the way."""
+        keys = {"fps": float, "original_fps": int}
+        plain: dict[str, Any] = {
+            name: collections.Counter({keys.get(name, str)(key): count for key, count in value.items()})
+            if isinstance(value, Mapping)
+            else value
+            for name, value in values.items()
+        }
+        return cls(**plain)
+
 
 @dataclasses.dataclass(frozen=True)
 class SplitStats:
