@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import tensorflow_datasets as tfds
+from clip_folder import make_clip_folder
+
+from beam_pipelines import build
+from kinetics_tfds.annotations.clip import Split
+from kinetics_tfds.annotations.versions import get_version
+from kinetics_tfds.config import KineticsConfig
+
+TINY = '{"name": "tiny", "short_side": 32, "fps": 5}'
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_clip_folder(tmp_path_factory.mktemp("clips"), {Split.TRAIN: 6, Split.TEST: 2}, missing=1)
+
+
+def test_every_config_file_is_a_config(repo):
+    files = sorted((repo / "configs" / "build").glob("*.json"))
+    assert len(files) >= 3
+    for path in files:
+        config = KineticsConfig(**build.read_settings(str(path)))
+        assert config.name == path.stem
+        assert config.description
+        for version in ("kinetics400", "kinetics600", "kinetics700", "kinetics700_2020"):
+            assert set(config.classes or ()) <= set(get_version(version).class_names)
+
+
+def test_a_build_from_the_command_line(folder, tmp_path, repo):
+    command = [sys.executable, "-m", "beam_pipelines.build", "--dataset=kinetics600", f"--config={TINY}"]
+    command += [f"--manual_dir={folder.root}", f"--data_dir={tmp_path}", "--num_shards=2", "--decode_workers=1"]
+    command += [f"--runners_file={repo / 'configs' / 'runners' / 'local.yaml'}"]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "kinetics600/tiny/1.0.0 is in" in ran.stdout
+    builder = tfds.builder_from_directory(tmp_path / "kinetics600" / "tiny" / "1.0.0")
+    assert {name: info.num_examples for name, info in builder.info.splits.items()} == {"train": 5, "test": 2}
+    assert builder.info.splits["train"].num_shards == 2
+
+
+def test_a_dry_run_writes_nothing(folder, tmp_path, capsys):
+    argv = ["--dataset=kinetics600/jpeg128_10fps", f"--manual_dir={folder.root}", f"--data_dir={tmp_path}"]
+    assert build.main([*argv, "--dry_run"]) == 0
+    out = capsys.readouterr().out
+    assert "train: 5 clips in 1 shards" in out
+    assert "1 missing" in out
+    assert "written by FnApiRunner" in out
+    assert not (tmp_path / "kinetics600").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "problem"),
+    [
+        (["--dataset=kinetics500"], "There is no dataset 'kinetics500'"),
+        (["--dataset=kinetics600/jpeg512"], "kinetics600 has no config 'jpeg512'"),
+        (["--dataset=kinetics600/sample", f"--config={TINY}"], "Two configs are given"),
+        (["--dataset=kinetics600", "--config=no/such.json"], "Cannot read the settings in no/such.json"),
+        (["--dataset=kinetics600", "--config={"], "Cannot read the settings in --config"),
+        (["--dataset=kinetics600", '--config={"name": "x", "fsp": 3}'], "Unknown config key 'fsp'"),
+        (["--dataset=kinetics600", "--max_num_worker=3"], "There is no Beam option 'max_num_worker'"),
+        (["--dataset=kinetics600", "--decode_workers=none"], "invalid int value: 'none'"),
+        (["--dataset=kinetics600"], "There is no folder of clips"),
+    ],
+)
+def test_one_clear_message(argv, problem, tmp_path, capsys):
+    assert build.main([*argv, f"--data_dir={tmp_path}"]) == 1
+    err = capsys.readouterr().err
+    assert f"build: {problem}" in err or problem in err
+    assert "\n  Next: " in err
+
+
+def test_arguments_become_tfds_settings(tmp_path):
+    args = build.make_parser().parse_args(
+        ["--dataset=kinetics600", "--overwrite", "--max_shard_size_mb=100", "--max_examples_per_split=3"]
+    )
+    config = build.make_download_config(args, build.beam_options())
+    assert config.download_mode.overwrite_dataset
+    assert config.max_shard_size == 100 << 20
+    assert config.max_examples_per_split == 3
+    assert json.dumps(build.read_settings(TINY))
