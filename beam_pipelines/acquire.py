@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import json
 import logging
-import pathlib
 import shlex
 import socket
 import sys
@@ -29,7 +28,7 @@ from kinetics_tfds.acquire.settings import AcquireConfig
 from kinetics_tfds.acquire.snapshot import restrict_to_snapshot
 from kinetics_tfds.acquire.stop import stop_on_signals
 from kinetics_tfds.acquire.store import Store, open_store
-from kinetics_tfds.acquire.strict import parse_config, read_config
+from kinetics_tfds.acquire.strict import config_or_default
 from kinetics_tfds.acquire.work import WorkList, read_work
 from kinetics_tfds.acquire.worker import Task, Worker
 from kinetics_tfds.annotations import Clip, Split, find_class, get_version, parse_split
@@ -37,7 +36,6 @@ from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.errors import AcquireError, ConfigError, KineticsError
 
 _NAMESPACE = "acquire"
-_DEFAULT_CONFIG = {"sources": [{"kind": "youtube"}]}
 
 
 class FetchShards(beam.PTransform):
@@ -179,7 +177,7 @@ def _run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     with stop_on_signals(config, run.name):
         summary = acquire(run)
     print(
-        f"Done: {summary.stored:,} clips stored by this run, {summary.had:,} were there, {summary.left:,} rows lack one. "
+        f"Done: {summary.stored:,} clips stored by this run, {summary.had:,} were there, {summary.left:,} lack. "
         f"`kinetics coverage {version} --store={store.root}` says why."
     )
     return 0
@@ -204,7 +202,7 @@ def wanted_clips(args: argparse.Namespace, version: KineticsVersion, store: Stor
 
 
 def _config(args: argparse.Namespace) -> AcquireConfig:
-    config = read_config(args.config) if args.config else parse_config(_DEFAULT_CONFIG, pathlib.Path.cwd())
+    config = config_or_default(args.config)
     return config.only(args.source) if args.source else config
 
 

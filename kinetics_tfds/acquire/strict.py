@@ -49,6 +49,11 @@ def read_config(path: str | os.PathLike[str]) -> AcquireConfig:
     return parse_config(values, pathlib.Path(path).resolve().parent)
 
 
+def config_or_default(path: str | None) -> AcquireConfig:
+    """Reads a config file; where none is named, returns the config of YouTube alone, as a guest."""
+    return read_config(path) if path else parse_config({"sources": [{"kind": "youtube"}]}, pathlib.Path.cwd())
+
+
 def parse_config(values: Any, base: pathlib.Path) -> AcquireConfig:
     """Makes a config from plain values (as YAML gives them).
 

@@ -1,0 +1,222 @@
+"""Checks before a run of weeks: what would make it fail, or fail quietly, and how long it will take."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import pathlib
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+
+from kinetics_tfds.acquire.dry_run import TYPICAL_CLIP_BYTES
+from kinetics_tfds.acquire.progress import describe_seconds, units_seconds
+from kinetics_tfds.acquire.settings import AcquireConfig
+from kinetics_tfds.acquire.source import Source
+from kinetics_tfds.acquire.store import LocalStore, Store
+from kinetics_tfds.acquire.worker import budget_of
+from kinetics_tfds.acquire.youtube import YouTube
+from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.errors import KineticsError
+
+# YouTube changes every few weeks; releases of yt-dlp follow within days.
+_OLD_DAYS = 45
+
+
+class Level(enum.StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"  # the run works, but worse than it could
+    FAILURE = "failure"  # the run will not work
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: what was looked at.
+        level: how bad it is.
+        what: what was seen.
+        next_step: what to do; empty where all is well.
+    """
+
+    check: str
+    level: Level
+    what: str
+    next_step: str = ""
+
+
+def examine(store: Store, config: AcquireConfig, clips: Sequence[Clip]) -> Iterator[Finding]:
+    """Yields the findings of all checks.
+
+    Args:
+        store: where clips would go.
+        config: of the run.
+        clips: the rows that are wanted and not there yet.
+    """
+    yield check_write_access(store)
+    yield check_state(config)
+    yield check_space(store, config, len(clips))
+    for source in config.sources:
+        if isinstance(source, YouTube):
+            yield check_ytdlp()
+            yield check_js_runtime(source)
+            yield check_merging(source)
+            if source.cookies is not None:
+                yield check_cookies(source.cookies)
+            yield check_plugins(source)
+        yield check_breaker(source, config)
+        yield estimate(source, clips)
+
+
+def check_write_access(store: Store) -> Finding:
+    """Tries to write into the store, and to take it back."""
+    try:
+        store.write_hidden("doctor/probe", b"may I write here?")
+        store.remove_hidden("doctor")
+    except Exception as error:  # buckets' drivers bring their own classes
+        return Finding(
+            "store", Level.FAILURE, f"{store.root} cannot be written: {error}", "Check rights and credentials."
+        )
+    return Finding("store", Level.OK, f"{store.root} can be written")
+
+
+def check_state(config: AcquireConfig) -> Finding:
+    """Tries to write into the folder that all runs on this machine share."""
+    folder = config.state_folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        return Finding(
+            "state folder", Level.FAILURE, f"{folder} cannot be written: {error.strerror}", "Set `state` in the config."
+        )
+    return Finding("state folder", Level.OK, f"{folder} keeps this machine's budgets")
+
+
+def check_space(store: Store, config: AcquireConfig, rows: int) -> Finding:
+    """Compares the free disk with what the rows may need."""
+    if not isinstance(store, LocalStore):
+        return Finding("disk", Level.OK, "the store is a bucket; clips in flight lie in the temporary folder")
+    free = shutil.disk_usage(store.root).free / 1e9
+    need = rows * TYPICAL_CLIP_BYTES / 1e9
+    seen = (
+        f"{free:,.1f} GB free; {rows:,} clips may need about {need:,.0f} GB; the run stops at {config.min_free_gb:g} GB"
+    )
+    if free < config.min_free_gb:
+        return Finding("disk", Level.FAILURE, seen, "Make room, or lower `min_free_gb`.")
+    if free < config.min_free_gb + need:
+        return Finding(
+            "disk", Level.WARNING, seen, "The run will stop when the disk is nearly full, and can go on later."
+        )
+    return Finding("disk", Level.OK, seen)
+
+
+def check_ytdlp(today: datetime.date | None = None) -> Finding:
+    """Looks at yt-dlp's age: its version is the day of its release."""
+    import yt_dlp.version
+
+    version = yt_dlp.version.__version__
+    try:
+        released = datetime.date(*(int(part) for part in version.split(".")[:3]))
+    except (ValueError, TypeError):
+        return Finding("yt-dlp", Level.WARNING, f"version {version} tells no date", "Install a release of yt-dlp.")
+    age = ((today or datetime.date.today()) - released).days
+    if age > _OLD_DAYS:
+        return Finding(
+            "yt-dlp", Level.WARNING, f"version {version} is {age} days old", "pip install --upgrade 'yt-dlp[default]'"
+        )
+    return Finding("yt-dlp", Level.OK, f"version {version}, {max(age, 0)} days old")
+
+
+def check_js_runtime(source: YouTube) -> Finding:
+    """Asks yt-dlp which of the config's JavaScript runtimes it can use."""
+    import yt_dlp  # noqa: F401 (importing it makes its runtimes known)
+    from yt_dlp.globals import supported_js_runtimes
+
+    seen = []
+    for name, settings in source.js_runtimes.items():
+        runtime = supported_js_runtimes.value.get(name)
+        info = runtime(path=(settings or {}).get("path")).info if runtime is not None else None
+        if info is not None and info.supported:
+            return Finding("JavaScript runtime", Level.OK, f"{info.name} {info.version} at {info.path}")
+        seen.append(f"{name} {info.version}, too old" if info is not None else f"{name}: not found")
+    return Finding(
+        "JavaScript runtime",
+        Level.WARNING,
+        "; ".join(seen) or "none in the config",
+        "Without one YouTube hides playable videos behind a plain 'Video unavailable'. pip install 'yt-dlp[deno]', or "
+        "name node 22 or later under `js_runtimes`.",
+    )
+
+
+def check_merging(source: YouTube) -> Finding:
+    """Looks for an ffmpeg program where the format asks yt-dlp to merge."""
+    if "+" not in source.format:
+        return Finding("merging", Level.OK, "picture and sound are brought together here: no ffmpeg program is needed")
+    place = source.options.get("ffmpeg_location") or shutil.which("ffmpeg")
+    if place:
+        return Finding("merging", Level.OK, f"yt-dlp merges with {place}")
+    return Finding(
+        "merging",
+        Level.FAILURE,
+        f"the format {source.format!r} asks yt-dlp to merge, and there is no ffmpeg program",
+        "Install ffmpeg, or leave `format` at its default.",
+    )
+
+
+def check_cookies(path: pathlib.Path) -> Finding:
+    """Reads the cookies file as yt-dlp will."""
+    from yt_dlp.cookies import YoutubeDLCookieJar
+
+    jar = YoutubeDLCookieJar(str(path))
+    try:
+        jar.load()
+    except Exception as error:  # its own errors, and those of the standard library's jar
+        return Finding("cookies", Level.FAILURE, f"{path} cannot be used: {error}", "Export it in Netscape format.")
+    wanted = [cookie for cookie in jar if "youtube" in cookie.domain or "google" in cookie.domain]
+    fresh = [cookie for cookie in wanted if not cookie.is_expired(int(time.time()))]
+    if not fresh:
+        seen = f"{path} holds {len(jar)} cookies, none of YouTube that is still good"
+        return Finding("cookies", Level.WARNING, seen, "Export them again from a browser that is signed in.")
+    return Finding("cookies", Level.OK, f"{path} holds {len(fresh)} cookies of YouTube")
+
+
+def check_plugins(source: YouTube) -> Finding:
+    """Looks whether the named plugin folders are there."""
+    missing = [folder for folder in source.plugin_dirs if folder != "default" and not pathlib.Path(folder).is_dir()]
+    if missing:
+        seen = f"no such folders: {', '.join(missing)}"
+        return Finding("yt-dlp plugins", Level.FAILURE, seen, "Correct `plugin_dirs`.")
+    return Finding("yt-dlp plugins", Level.OK, ", ".join(source.plugin_dirs) or "none are loaded")
+
+
+def check_breaker(source: Source, config: AcquireConfig) -> Finding:
+    """Looks whether an earlier run was asked to stay away."""
+    try:
+        until = budget_of(source, config, "doctor").waiting_until()
+    except (OSError, KineticsError) as error:
+        return Finding(source.name, Level.FAILURE, f"its budget cannot be read: {error}", "Set `state` in the config.")
+    if until > time.time():
+        seen = f"asked to be left alone for {describe_seconds(until - time.time())} more"
+        return Finding(source.name, Level.WARNING, seen, "A run will wait that long by itself.")
+    return Finding(source.name, Level.OK, "no refusal is pending")
+
+
+def estimate(source: Source, clips: Sequence[Clip]) -> Finding:
+    """Divides the rows by the rate that the config allows."""
+    if isinstance(source, YouTube):
+        units, word = len({clip.youtube_id for clip in clips}), "videos"
+    else:
+        units, word = len(clips), "clips, if each were a unit"
+    seconds = units_seconds(units, source.manners)
+    limits = source.manners.units_per_hour
+    rate = f"{limits:,} an hour" if limits else "no hourly limit"
+    return Finding(
+        source.name, Level.OK, f"{units:,} {word}; {rate}: at least {describe_seconds(seconds)} from this address"
+    )

@@ -1,0 +1,55 @@
+"""Checks before acquiring: yt-dlp's age, JavaScript runtime, disk, rights, cookies, and how long it will take.
+
+Exit code 1 if something will not work; warnings alone are 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+
+SUMMARY = "check this machine, the store and the config before acquiring"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this command's arguments."""
+    parser.add_argument("dataset", help="kinetics400, kinetics600, kinetics700 or kinetics700_2020")
+    parser.add_argument("--store", required=True, help="the clip store: a folder or bucket")
+    parser.add_argument("--config", help="YAML as for acquiring; YouTube as a guest if left out")
+    parser.add_argument("--annotations", action="append", default=[], metavar="PATH", help="lists, if not in the store")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the findings."""
+    from kinetics_tfds.acquire.doctor import Finding, Level, examine
+    from kinetics_tfds.acquire.driver import have_keys
+    from kinetics_tfds.acquire.ledger import clip_key
+    from kinetics_tfds.acquire.rows import read_rows
+    from kinetics_tfds.acquire.store import open_store
+    from kinetics_tfds.acquire.strict import config_or_default
+    from kinetics_tfds.annotations import get_version
+    from kinetics_tfds.errors import AnnotationError
+
+    version = get_version(args.dataset)
+    config = config_or_default(args.config)
+    store = open_store(args.store)
+    findings: list[Finding] = []
+    try:
+        clips = read_rows(version, store, args.annotations, keep=False).clips
+        have = have_keys(clips, store.listing(), version)
+        missing = [clip for clip in clips if clip_key(clip) not in have]
+        findings.append(Finding("rows", Level.OK, f"{len(clips):,} of {version.title}, {len(have):,} in the store"))
+    except AnnotationError as error:
+        missing = []
+        findings.append(Finding("rows", Level.FAILURE, error.problem, error.next_step))
+    findings += examine(store, config, missing)
+    if args.json:
+        print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            print(f"{finding.level:8} {finding.check:20} {finding.what}")
+            if finding.next_step:
+                print(f"{'':29} -> {finding.next_step}")
+    return 1 if any(finding.level is Level.FAILURE for finding in findings) else 0

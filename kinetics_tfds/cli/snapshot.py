@@ -1,0 +1,86 @@
+"""Writes down exactly which clips a store has, for a paper or for others; or compares two such files.
+
+    kinetics snapshot kinetics600 --store=CLIPS --out=mine.parquet
+    kinetics snapshot kinetics600 --store=CLIPS --compare theirs.parquet
+    kinetics snapshot kinetics600 --compare mine.parquet theirs.parquet
+
+`python -m beam_pipelines.acquire --snapshot=theirs.parquet` gets the same rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from kinetics_tfds.errors import ConfigError
+
+SUMMARY = "write down exactly which clips a store has, or compare two such lists"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this command's arguments."""
+    parser.add_argument("dataset", help="kinetics400, kinetics600, kinetics700 or kinetics700_2020")
+    parser.add_argument("--store", help="the clip store: a folder or bucket")
+    parser.add_argument("--annotations", action="append", default=[], metavar="PATH", help="lists, if not in the store")
+    parser.add_argument("--out", metavar="FILE", help="where to write the snapshot: .parquet or .csv")
+    parser.add_argument("--compare", nargs="+", metavar="FILE", default=[], help="one file and --store, or two files")
+    parser.add_argument("--rehash", action="store_true", help="read every clip anew instead of trusting the ledger")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes or compares; returns 0 also where two snapshots differ."""
+    from kinetics_tfds.acquire import snapshot
+
+    given = [snapshot.read_snapshot(path) for path in args.compare]
+    if args.store:
+        entries = _take(args)
+        given.insert(0, entries)
+    elif not given:
+        raise ConfigError("Neither --store nor --compare is given.", "Name a store, or two snapshots to compare.")
+    if args.out and not args.store:
+        raise ConfigError("--out needs --store.", "Name the store to take a snapshot of.")
+    if args.compare and len(given) != 2:
+        raise ConfigError(f"{len(given)} snapshots cannot be compared.", "Name one and --store, or two.")
+    report = _compare(*given) if args.compare else _describe(given[0])
+    if args.json:
+        print(json.dumps(report, indent=2))
+    else:
+        for key, value in report.items():
+            print(f"{key:14} {value:,}" if isinstance(value, int) else f"{key:14} {value}")
+    return 0
+
+
+def _take(args: argparse.Namespace) -> list:
+    from kinetics_tfds.acquire import snapshot
+    from kinetics_tfds.acquire.rows import read_rows
+    from kinetics_tfds.acquire.store import open_store
+    from kinetics_tfds.annotations import get_version
+
+    version = get_version(args.dataset)
+    store = open_store(args.store)
+    rows = read_rows(version, store, args.annotations, keep=False)
+    entries = snapshot.take_snapshot(rows.clips, store, version, args.rehash)
+    if args.out:
+        about = {"version": version.name, "annotations_sha256": rows.digest(), "clips_sha256": snapshot.digest(entries)}
+        snapshot.write_snapshot(args.out, entries, about)
+    return entries
+
+
+def _describe(entries: list) -> dict[str, int | str]:
+    from kinetics_tfds.acquire.snapshot import digest
+
+    return {"clips": len(entries), "bytes": sum(entry.bytes for entry in entries), "sha256": digest(entries)}
+
+
+def _compare(first: list, second: list) -> dict[str, int | str]:
+    from kinetics_tfds.acquire.snapshot import compare
+
+    result = compare(first, second)
+    return {
+        "same bytes": len(result.same),
+        "other bytes": len(result.other_bytes),
+        "only first": len(result.only_first),
+        "only second": len(result.only_second),
+        "verdict": "the same clips" if len(result.same) == len(first) == len(second) else "not the same clips",
+    }

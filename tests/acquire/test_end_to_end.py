@@ -1,0 +1,204 @@
+"""The whole command as a user runs it, killed on the way, against a small internet that misbehaves."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from acquire.loopback import Loopback
+from acquire.world import LENGTH, World, make_world
+
+from kinetics_tfds.acquire.ledger import Record, clip_key, read_ledger
+from kinetics_tfds.acquire.standing import Standing, find_standings
+from kinetics_tfds.acquire.store import file_digest, open_store
+from kinetics_tfds.annotations import get_version
+from kinetics_tfds.clips.media import Span
+from kinetics_tfds.decode.clip import decode_clip
+from kinetics_tfds.decode.types import DecodeRequest, DecodeSettings
+
+
+def command(world: World, store: pathlib.Path, *more: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "beam_pipelines.acquire", "--dataset=kinetics600", "--split=validation"),
+        *(f"--store={store}", f"--annotations={world.lists}", f"--config={world.root / 'config.yaml'}", "--interval=1"),
+        *more,
+    ]
+
+
+def run_killed(arguments: list[str], after: float, repo: pathlib.Path) -> bool:
+    """Starts the command, kills it after so many seconds; returns whether it had ended by itself."""
+    process = subprocess.Popen(arguments, cwd=repo, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process.wait(after)
+        return True
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+        return False
+
+
+def bot_checks(server: Loopback, after: int, many: int) -> None:
+    """From the request for media number `after` on, the site refuses `many` times."""
+    seen = [0]
+
+    def override(path: str) -> str | None:
+        if not path.startswith("/player/"):
+            return None
+        seen[0] += 1
+        return "429:0" if after < seen[0] <= after + many else None
+
+    server.override = override
+
+
+def go(world: World, store: pathlib.Path, repo: pathlib.Path, kills: int, seconds: tuple[float, float]) -> str:
+    chance = random.Random(1)
+    for _ in range(kills):
+        run_killed(command(world, store), chance.uniform(*seconds), repo)
+    last = subprocess.run(command(world, store), cwd=repo, capture_output=True, text=True, timeout=280)
+    assert last.returncode == 0, last.stderr
+    return last.stdout
+
+
+def check(world: World, store_folder: pathlib.Path) -> None:
+    store = open_store(store_folder)
+    records = list(read_ledger(store))
+    standings = {row.clip: row for row in find_standings(world.clips, store, get_version("kinetics600"))}
+    check_ends(world, standings, records)
+    check_clips(store_folder, standings)
+    check_requests(world, records)
+    assert list((store_folder / ".acquire" / "tmp").iterdir()) == []
+    outside = {path.name for path in store_folder.parent.iterdir()}
+    assert not any("escape" in name or "link_" in name for name in outside | {p.name for p in store_folder.rglob("*")})
+
+
+def check_ends(world: World, standings, records: list[Record]) -> None:
+    wrong = {}
+    for clip, (source, reason) in world.ends.items():
+        row = standings[clip]
+        expected = Standing.THERE if reason == "stored" else row.standing
+        last = row.record
+        found = (last.source, str(last.reason)) if last is not None else None
+        if found != (source, reason) or row.standing is not expected:
+            wrong[clip.id] = (source, reason), row.standing, found, last.message if last else None
+    assert not wrong, wrong
+    assert all(record.fetcher and record.run and record.time for record in records)
+
+
+def check_clips(store: pathlib.Path, standings) -> None:
+    for row in standings.values():
+        if row.standing is not Standing.THERE:
+            continue
+        path = store / row.path
+        assert file_digest(path) == (row.record.sha256, row.record.bytes)
+        request = DecodeRequest("x", str(path), Span.TRIMMED, 0, LENGTH)
+        clip = decode_clip(request, DecodeSettings(short_side=16, fps=None))
+        assert clip.duration == pytest.approx(LENGTH, abs=0.1)
+    files = {path.relative_to(store).as_posix() for path in store.rglob("*.m*") if ".acquire" not in path.parts}
+    assert files == {row.path for row in standings.values() if row.path}
+
+
+def check_requests(world: World, records: list[Record]) -> None:
+    stored_at: dict[str, float] = {}
+    for record in records:
+        if record.reason == "stored":
+            stored_at[record.key] = min(record.time, stored_at.get(record.key, record.time))
+    rows = collections.defaultdict(list)
+    for clip in world.clips:
+        rows[clip.youtube_id].append(clip)
+    for prefix in ("/media/", "/files/validation/", "/player/"):
+        for request in world.server.seen(prefix):
+            video = request.path.removeprefix(prefix)[:11]
+            times = [stored_at.get(clip_key(clip), float("inf")) for clip in rows[video]]
+            # Nothing is asked for again once all that it serves is in the store.
+            assert request.time <= max(times) + 0.01, request
+    # One attempt a unit: what a kill interrupts is neither recorded nor stored, and so may come twice.
+    players = [request.time for request in world.server.seen("/player/") if request.behaviour == "ok"]
+    gaps = [after - before for before, after in itertools.pairwise(players)]
+    assert sum(gap < 0.03 for gap in gaps) <= len(gaps) // 20  # the pause, less what threads take to get going
+    hour = collections.Counter(int((moment - players[0]) // 3600) for moment in players)
+    assert max(hour.values()) <= 2000
+
+
+def test_a_few_of_everything_killed_twice(tmp_path, repo):
+    with Loopback() as server:
+        world = make_world(tmp_path, server, 36)
+        world.config()
+        bot_checks(server, after=6, many=2)
+        store = tmp_path / "store"
+        said = go(world, store, repo, kills=2, seconds=(4.0, 6.0))
+        check(world, store)
+        before = len(server.requests)
+        again = subprocess.run(command(world, store), cwd=repo, capture_output=True, text=True, timeout=60)
+        assert again.returncode == 0
+        asked = [request.path for request in server.requests[before:]]
+        assert all(path == "/mirror/index.txt" for path in asked), asked
+        assert "Done" in said
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_some_hundred_of_everything_killed_a_dozen_times(tmp_path, repo):
+    with Loopback() as server:
+        world = make_world(tmp_path, server, 300)
+        world.config()
+        bot_checks(server, after=60, many=3)
+        store = tmp_path / "store"
+        go(world, store, repo, kills=12, seconds=(4.0, 9.0))
+        check(world, store)
+
+
+def test_a_signal_ends_the_run_with_the_way_on(tmp_path, repo):
+    with Loopback() as server:
+        world = make_world(tmp_path, server, 36)
+        world.config()
+        arguments = command(world, tmp_path / "store")
+        process = subprocess.Popen(arguments, cwd=repo, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        ledger = tmp_path / "store" / ".acquire" / "ledger"
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and not any(p.stat().st_size for p in ledger.glob("*.jsonl")):
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert "Stopping" in out
+        assert "To go on: python -m beam_pipelines.acquire --dataset=kinetics600" in err
+        assert list((tmp_path / "store/.acquire/tmp").iterdir()) == []
+
+
+def test_dry_run_fetches_nothing(tmp_path, repo):
+    with Loopback() as server:
+        world = make_world(tmp_path, server, 36)
+        world.config()
+        arguments = command(world, tmp_path / "store", "--dry_run", "--source=youtube", "--source=http")
+        done = subprocess.run(arguments, cwd=repo, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert f"{len(world.clips)} rows of Kinetics-600 wanted, 0 of them" in done.stdout
+        assert "youtube (youtube):" in done.stdout
+        assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--split=dev"], "no split 'dev'"),
+        (["--classes=archry"], "no class 'archry'"),
+        (["--source=tape"], "no source 'tape'"),
+        (["--retry=soon"], "no class of outcomes"),
+    ],
+)
+def test_wrong_arguments_are_told(tmp_path, capsys, more, words):
+    from beam_pipelines.acquire import main
+
+    with Loopback() as server:
+        world = make_world(tmp_path, server, 3)
+        world.config()
+        assert main([*command(world, tmp_path / "store")[3:], *more]) == 1
+    assert words in capsys.readouterr().err
