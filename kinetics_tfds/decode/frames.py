@@ -20,9 +20,11 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from kinetics_tfds.decode.failure import failed
 from kinetics_tfds.decode.types import DecodeSettings, FailureReason
 
-# Matrices that libswscale refuses, and the nearest it knows. Codes are those of ITU-T H.273.
+# Matrices that libswscale knows, and the nearest for those of BT.2020 that it does not; any other counts as not named.
+# Codes are those of ITU-T H.273.
+_KNOWN_MATRICES = frozenset((1, 2, 4, 5, 6, 7, 9))
+_NEAREST_MATRIX = {10: 9, 13: 9, 14: 9}
 _UNSPECIFIED = 2
-_NEAREST_MATRIX = {3: _UNSPECIFIED, 10: 9, 12: _UNSPECIFIED, 13: 9, 14: 9}
 _JPEG_LONGEST_SIDE = 65_500
 # A picture that is shown over eight times as wide as it is stored comes from a broken header.
 _ASPECTS = (Fraction(1, 8), Fraction(8))
@@ -132,8 +134,8 @@ class FrameEncoder:
 
     def image(self, frame: av.VideoFrame) -> np.ndarray:
         """Returns a frame as it is stored, before JPEG: uint8 [H, W, 3], blue first."""
-        if frame.colorspace in _NEAREST_MATRIX:
-            frame.colorspace = _NEAREST_MATRIX[frame.colorspace]
+        if frame.colorspace not in _KNOWN_MATRICES and not frame.format.is_rgb:
+            frame.colorspace = _NEAREST_MATRIX.get(frame.colorspace, _UNSPECIFIED)
         if frame.interlaced_frame:
             frame = _as_progressive(frame)
         width, height = self._scaled
@@ -146,9 +148,15 @@ class FrameEncoder:
         return self._orientation.apply(image)
 
     def _convert(self, frame: av.VideoFrame, width: int, height: int, pixels: str) -> np.ndarray:
-        converted = self._reformatter.reformat(
-            frame, width=width, height=height, format=pixels, interpolation=Interpolation.AREA, threads=1
-        )
+        try:
+            converted = self._reformatter.reformat(
+                frame, width=width, height=height, format=pixels, interpolation=Interpolation.AREA, threads=1
+            )
+        except MemoryError:
+            raise
+        except av.FFmpegError as error:
+            detail = f"pictures of the form {frame.format.name} cannot be converted: {error.strerror}"
+            raise failed(FailureReason.UNSUPPORTED_CODEC, detail) from error
         if pixels == "bgr24":
             return _rows(converted.planes[0])[:height, : 3 * width].reshape(height, width, 3)
         green, blue, red = (_rows(plane)[:height, :width] for plane in converted.planes)

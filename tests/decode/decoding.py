@@ -13,6 +13,7 @@ from kinetics_tfds.decode.clip import decode_clip
 from kinetics_tfds.decode.failure import DecodeError
 from kinetics_tfds.decode.types import DecodedClip, DecodeFailure, DecodeLimits, DecodeRequest, DecodeSettings
 
+DEFAULT = DecodeSettings()
 SOURCE = DecodeSettings(short_side=None, fps=None)  # every frame as it is
 
 
@@ -28,7 +29,7 @@ def decode(
     end: float = 10,
     *,
     span: Span = Span.TRIMMED,
-    settings: DecodeSettings = DecodeSettings(),
+    settings: DecodeSettings = DEFAULT,
     limits: DecodeLimits | None = None,
     **changes,
 ) -> DecodedClip:
@@ -41,10 +42,13 @@ def failure_of(path: pathlib.Path | str, start: float = 0, end: float = 10, **op
     try:
         decode(path, start, end, **options)
     except DecodeError as error:
-        assert "\n" not in error.failure.detail
-        assert str(path) not in error.failure.detail
-        return error.failure
-    return None
+        failure = error.failure
+    else:
+        return None
+    assert failure.detail
+    assert "\n" not in failure.detail
+    assert str(path) not in failure.detail
+    return failure
 
 
 def images_of(clip: DecodedClip) -> list[np.ndarray]:

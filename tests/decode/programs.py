@@ -26,10 +26,10 @@ def ffprobe_times(path: pathlib.Path, *options: str) -> list[float]:
     return [float(line) for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()]
 
 
-def ffmpeg_images(path: pathlib.Path, size: tuple[int, int], filters: str = "", *inputs: str) -> np.ndarray:
-    """Returns all frames as the ffmpeg program scales them with its area filter: uint8 [T, H, W, 3], red first."""
-    scale = f"{filters}scale={size[0]}:{size[1]}:flags=area"
-    command = ["ffmpeg", "-v", "error", "-threads", "1", *inputs, "-i", str(path), "-an", "-vf", scale]
+def ffmpeg_images(path: pathlib.Path, size: tuple[int, int], flags: str = "area") -> np.ndarray:
+    """Returns all frames as the ffmpeg program scales them: uint8 [T, H, W, 3], red first."""
+    scale = f"scale={size[0]}:{size[1]}:flags={flags}"
+    command = ["ffmpeg", "-v", "error", "-threads", "1", "-i", str(path), "-an", "-vf", scale]
     command += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     raw = subprocess.run(command, capture_output=True, check=True).stdout
     return np.frombuffer(raw, np.uint8).reshape(-1, size[1], size[0], 3)

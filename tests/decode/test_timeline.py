@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import pytest
@@ -15,7 +16,7 @@ def resample(times, start, fps, size):
     """Runs the grid over all frames and returns the index of the frame that each point takes."""
     grid = NearestGrid(start, fps, size)
     taken = []
-    for index, (shown, following) in enumerate(zip(times, times[1:], strict=False)):
+    for index, (shown, following) in enumerate(itertools.pairwise(times)):
         taken += [index] * grid.take_until(shown, following)
     return taken + [len(times) - 1] * grid.take_rest(size)
 
@@ -39,7 +40,7 @@ def test_each_point_takes_the_nearest_frame_and_of_two_the_earlier(gaps, fps, si
 def test_regular_sources_never_pause_or_jump_more_than_the_rates_call_for(source, target):
     times = [Fraction(k) / source for k in range(int(10 * source))]
     taken = resample(times, Fraction(0), Fraction(target), grid_size(Fraction(10), Fraction(target)))
-    steps = [b - a for a, b in zip(taken, taken[1:], strict=False)]
+    steps = [b - a for a, b in itertools.pairwise(taken)]
     assert len(taken) == 10 * target
     assert set(steps) <= {int(source / target), int(source / target) + 1, round(source / target)}
 
