@@ -55,13 +55,22 @@ def test_bare_inside_the_package(folder, repo, tmp_path):
     assert read(tmp_path).info.splits["train"].num_examples == 5
 
 
-def test_by_path_from_the_root_and_overwriting(folder, repo, tmp_path):
+def test_by_path_from_the_root(folder, repo, tmp_path):
     flags = [f"--config={TINY}", f"--manual_dir={folder.root}", f"--data_dir={tmp_path}"]
     run_tfds("build", "kinetics_tfds/kinetics600", *flags, cwd=repo)
+    assert read(tmp_path).info.splits["train"].num_examples == 5
+
+
+@pytest.mark.slow
+def test_overwriting(folder, tmp_path):
+    flags = ["--imports=kinetics_tfds", f"--config={TINY}", f"--manual_dir={folder.root}", f"--data_dir={tmp_path}"]
+    run_tfds("build", "kinetics600", *flags, cwd=tmp_path)
     shard = read(tmp_path).info.splits["train"].filepaths[0]
     before = shard.read_bytes()
     shard.write_bytes(b"")
-    run_tfds("build", "kinetics_tfds/kinetics600", *flags, "--overwrite", cwd=repo)
+    run_tfds("build", "kinetics600", *flags, cwd=tmp_path)
+    assert shard.read_bytes() == b""
+    run_tfds("build", "kinetics600", *flags, "--overwrite", cwd=tmp_path)
     assert shard.read_bytes() == before
 
 

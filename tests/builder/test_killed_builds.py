@@ -1,0 +1,150 @@
+"""Builds that are killed and run again give the bytes of a build that never was."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+import tensorflow_datasets as tfds
+from clip_folder import make_clip_folder
+from media import make_video
+from tfds_program import program
+
+from kinetics_tfds.annotations.clip import Split
+from kinetics_tfds.config import KineticsConfig
+
+CONFIG = '{"name": "killed", "short_side": 112, "fps": 25}'
+SHARDS = 5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Clips that take long enough to be killed in the middle of."""
+    folder = make_clip_folder(tmp_path_factory.mktemp("clips"), {Split.TRAIN: 20, Split.TEST: 5})
+    heavy = make_video(tmp_path_factory.mktemp("heavy") / "x.mp4", seconds=2, fps=30, width=480, height=270)
+    for clip in folder.clips:
+        shutil.copyfile(heavy, folder.path(clip))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def untouched(folder, tmp_path_factory):
+    """The files of a build that was left alone."""
+    builder = tfds.builder(
+        "kinetics600", data_dir=tmp_path_factory.mktemp("data"), config=KineticsConfig(**json.loads(CONFIG))
+    )
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(manual_dir=folder.root, num_shards=SHARDS)
+    )
+    return contents(builder.data_path)
+
+
+def contents(path):
+    return {each.name: each.read_bytes() for each in pathlib.Path(path).iterdir() if ".tfrecord" in each.name}
+
+
+class Build:
+    """A build in a process of its own."""
+
+    def __init__(self, folder, data_dir: pathlib.Path) -> None:
+        self.top = data_dir / "kinetics600" / "killed"
+        flags = ["--imports=kinetics_tfds", f"--config={CONFIG}", f"--num_shards={SHARDS}"]
+        self.process = subprocess.Popen(
+            program("build", "kinetics600", *flags, f"--manual_dir={folder.root}", f"--data_dir={data_dir}"),
+            cwd=data_dir,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finished(self) -> dict[str, int]:
+        """Inodes of the shards that have a sidecar."""
+        shards = {}
+        for report in self.top.glob(".staging/1.0.0-*/reports/*-of-*.json"):
+            name = report.name.removesuffix(".json").split("-", 1)
+            path = report.parent.parent / "shards" / f"kinetics600-{name[0]}.tfrecord-{name[1]}"
+            if path.exists():
+                shards[path.name] = path.stat().st_ino
+        return shards
+
+    def wait_for(self, condition) -> bool:
+        """Waits; returns whether the build is still running."""
+        end = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < end
+            if self.process.poll() is not None:
+                return False
+            time.sleep(0.005)
+        return True
+
+    def kill(self) -> None:
+        """Kills the program alone: what it started must end by itself."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        _, alive = psutil.wait_procs(children, timeout=20)
+        assert not alive, alive
+        # At most the shard that ends and the one that begins were in hand.
+        assert len(list(self.top.glob(".staging/1.0.0-*/shards/incomplete.*"))) <= 2
+
+    def end(self) -> str:
+        out, _ = self.process.communicate(timeout=180)
+        assert self.process.returncode == 0, out[-3000:]
+        return out
+
+
+def check_whole(build: Build, untouched, kept: dict[str, int]) -> None:
+    data_path = build.top / "1.0.0"
+    assert contents(data_path) == untouched
+    assert {name: (data_path / name).stat().st_ino for name in kept} == kept, "a finished shard was written again"
+    assert [path.name for path in build.top.iterdir() if path.name.startswith("incomplete")] == []
+    assert [path.name for path in (build.top / ".staging").iterdir()] == ["1.0.0.lock"]
+
+
+def test_killed_once_in_the_middle(folder, untouched, tmp_path):
+    build = Build(folder, tmp_path)
+    assert build.wait_for(lambda: len(build.finished()) >= 3)
+    build.kill()
+    kept = build.finished()
+    again = Build(folder, tmp_path)
+    out = again.end()
+    assert f"going on: {len(kept)} of {2 * SHARDS} shards were done already" in out
+    check_whole(again, untouched, kept)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_many_random_points(folder, untouched, tmp_path, seed):
+    dice = random.Random(seed)
+    kept: dict[str, int] = {}
+    for _ in range(6):
+        build = Build(folder, tmp_path)
+        wanted = len(kept) + dice.randrange(5)
+        moment = dice.choice(["start", "shards", "end"])
+        if moment == "start":
+            time.sleep(dice.uniform(0, 8))
+        elif moment == "shards":
+            build.wait_for(lambda build=build, wanted=wanted: len(build.finished()) >= min(wanted, 2 * SHARDS))
+        else:
+            build.wait_for(lambda build=build: any(build.top.glob("incomplete.*/config.json")))
+        time.sleep(dice.choice([0, dice.uniform(0, 0.02), dice.uniform(0, 0.5)]))
+        if build.process.poll() is None:
+            build.kill()
+        if (build.top / "1.0.0").exists():
+            break
+        found = build.finished()
+        assert {name: found.get(name) for name in kept} == kept, "a finished shard was lost"
+        kept = found
+    last = Build(folder, tmp_path)
+    last.end()
+    check_whole(last, untouched, kept)
