@@ -37,23 +37,25 @@ def finish(batch: dict[str, Any], size: tuple[int, int], by: Any = "zero_to_one"
 def crop_and_resize(video: jax.Array, boxes: jax.Array, flip: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Returns the boxes of the canvases in the output's size, float32 from 0 to 255; shapes as in `finish`."""
     *lead, frames, height, width, _ = video.shape
-    crops = boxes.shape[-2] if boxes.ndim > len(lead) + 1 else 1
-    boxes = boxes.reshape(-1, crops, 4).astype(jnp.float32)
-    flip = flip.reshape(-1, 1)
-    rows = _weights(boxes[..., 0], boxes[..., 2], size[0], height, jnp.zeros_like(flip))
-    columns = _weights(boxes[..., 1], boxes[..., 3], size[1], width, flip)
-    flat = video.reshape(-1, frames, height, width, 3).astype(jnp.float32)
+    # Axes are only ever added beside the first one, over which batches are sharded.
+    boxes = jnp.expand_dims(boxes, -2) if boxes.ndim == len(lead) + 1 else boxes
+    top, left, high, wide = jnp.moveaxis(boxes.astype(jnp.float32), -1, 0)
+    flip = jnp.expand_dims(flip, (-2, -1))
+    rows = _weights(top, high, size[0], height, jnp.zeros_like(flip))
+    columns = _weights(left, wide, size[1], width, flip)
     # Without this a TPU multiplies in bfloat16, whose eight bits leave errors of half a level.
     exact = jax.lax.Precision.HIGHEST
-    flat = jnp.einsum("ntyxk,nchy->ncthxk", flat, rows, precision=exact)
-    flat = jnp.einsum("ncthxk,ncwx->ncthwk", flat, columns, precision=exact)
-    views = [lead[1] * crops] if len(lead) > 1 else []
-    return flat.reshape(-1, *views, frames, *size, 3)
+    pixels = jnp.einsum("...tyxk,...chy->...cthxk", video.astype(jnp.float32), rows, precision=exact)
+    pixels = jnp.einsum("...cthxk,...cwx->...cthwk", pixels, columns, precision=exact)
+    views = [-1] if len(lead) > 1 else []
+    return pixels.reshape(lead[0], *views, frames, *size, 3)
 
 
 def _weights(start: jax.Array, length: jax.Array, size: int, canvas: int, flip: jax.Array) -> jax.Array:
-    """Returns float32 [N, C, size, canvas]: how much each canvas pixel gives to each output pixel (bilinear)."""
-    place = (jnp.arange(size, dtype=jnp.float32) + 0.5) * (length / size)[..., None] - 0.5
-    place = start[..., None] + jnp.clip(place, 0.0, length[..., None] - 1.0)
-    place = jnp.where(flip[..., None], place[..., ::-1], place)
-    return jnp.maximum(1.0 - jnp.abs(place[..., None] - jnp.arange(canvas, dtype=jnp.float32)), 0.0)
+    """Returns float32 [..., C, size, canvas]: how much each canvas pixel gives to each output pixel (bilinear)."""
+    start, length = jnp.expand_dims(start, -1), jnp.expand_dims(length, -1)
+    place = (jnp.arange(size, dtype=jnp.float32) + 0.5) * (length / size) - 0.5
+    place = start + jnp.clip(place, 0.0, length - 1.0)
+    place = jnp.where(flip, jnp.flip(place, -1), place)
+    distance = jnp.abs(jnp.expand_dims(place, -1) - jnp.arange(canvas, dtype=jnp.float32))
+    return jnp.maximum(1.0 - distance, 0.0)

@@ -12,6 +12,8 @@ from kinetics_tfds.loader import device, jax_device
 from kinetics_tfds.loader.pixels import normalise
 from kinetics_tfds.loader.presets import PRESETS
 
+jax.config.update("jax_num_cpu_devices", 8)  # before the first test makes a device
+
 SIZE = (24, 32)
 
 
@@ -89,6 +91,22 @@ def test_tf_and_jax_agree(batch):
     ours, theirs = _finish_tf(batch, **options)["video"], _finish_jax(batch, **options)["video"]
     assert ours.dtype == theirs.dtype == ml_dtypes.bfloat16
     np.testing.assert_allclose(ours.astype(np.float32), theirs.astype(np.float32), atol=0.02)
+
+
+@pytest.mark.parametrize("axis_type", [jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit])
+def test_sharded_batches_stay_sharded(batch, axis_type):
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(axis_type,))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    repeated = {key: np.repeat(value[:4], 4, axis=0) for key, value in batch.items()}
+    views = {
+        "video": repeated["video"].reshape(8, 2, 3, 50, 64, 3),
+        "boxes": repeated["boxes"].reshape(8, 2, 1, 4),
+        "flip": repeated["flip"].reshape(8, 2),
+    }
+    for whole in (repeated, views):
+        done = _finish_jax({key: jax.device_put(value, sharding) for key, value in whole.items()})["video"]
+        assert {shard.data.shape[0] for shard in done.addressable_shards} == {len(whole["video"]) // 8}
+        np.testing.assert_allclose(done, _finish_tf(whole)["video"], atol=1e-5)
 
 
 def test_a_batch_resized_by_the_host_is_refused(batch):
