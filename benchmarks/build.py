@@ -9,7 +9,8 @@ the 3N clips between, so that starting up (importing TensorFlow and Beam) does n
 - plain loop: the same with plain PyAV and OpenCV, written here in a few lines.
 - stock TFDS: a GeneratorBasedBuilder with `Video` and the clip's path, where the ffmpeg program is installed.
 
-The ways take turns, so that whatever else the machine does falls on all of them; medians are shown.
+The ways take turns, so that whatever else the machine does falls on all of them, and the fastest run of each counts.
+On a machine with other work, compare the processor seconds a clip.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import os
 import pathlib
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -51,16 +51,23 @@ class Way:
     runs: list[tuple[Usage, Usage]] = dataclasses.field(default_factory=list)
 
     def rate(self) -> float:
-        """Clips a second between the two runs of each repetition, the median."""
-        return statistics.median(3 * self.clips / (large.seconds - small.seconds) for small, large in self.runs)
+        """Clips a second between the fastest run of each size."""
+        small, large = (min(run[which].seconds for run in self.runs) for which in (0, 1))
+        return 3 * self.clips / max(large - small, 1e-9)
 
     def cpu_per_clip(self) -> float:
         """Processor seconds a clip, likewise."""
-        return statistics.median((large.cpu_seconds - small.cpu_seconds) / 3 / self.clips for small, large in self.runs)
+        small, large = (min(run[which].cpu_seconds for run in self.runs) for which in (0, 1))
+        return (large - small) / 3 / self.clips
 
     def start_seconds(self) -> float:
         """Wall seconds that do not depend on the number of clips."""
-        return max(0.0, statistics.median(small.seconds for small, _ in self.runs) - self.clips / self.rate())
+        return max(0.0, min(small.seconds for small, _ in self.runs) - self.clips / self.rate())
+
+    def peak_megabytes(self) -> tuple[float, float]:
+        """The largest memory at N and at 4N clips, in MB."""
+        small, large = (max(run[which].peak_bytes for run in self.runs) for which in (0, 1))
+        return small / 1e6, large / 1e6
 
 
 def main() -> int:
@@ -127,7 +134,7 @@ def print_table(ways: list[Way]) -> None:
     rates = {way.name: way.rate() for way in ways}
     for way in ways:
         share = f"{rates[way.name] / rates['limit']:.2f}" if "limit" in rates else ""
-        memory = [statistics.median(run[which].peak_bytes for run in way.runs) / 1e6 for which in (0, 1)]
+        memory = way.peak_megabytes()
         print(
             f"{way.name:20}{rates[way.name]:9.2f}{share:>10}{way.cpu_per_clip():12.3f}{way.start_seconds():9.1f}"
             f"{way.clips:6}{memory[0]:9.0f}{memory[1]:8.0f}"

@@ -22,7 +22,8 @@ class Usage:
     Attributes:
         seconds: wall time.
         cpu_seconds: user and system time of the whole tree; what a process used in its last moments is missed.
-        peak_bytes: the largest sum of the tree's memory at one time; shared pages counted once (PSS).
+        peak_bytes: the largest memory of the tree at one time: what each process has alone, and the largest part that
+            one shares with others. (PSS would shrink when unrelated programs use the same libraries.)
     """
 
     seconds: float
@@ -64,11 +65,13 @@ def run_watched(command: Sequence[str], log: pathlib.Path, env: Mapping[str, str
 
 def _look(root: psutil.Process, cpu: dict[tuple[int, float], float]) -> int:
     """Notes each process's time so far, and returns the tree's memory."""
-    total = 0
+    alone = shared = 0
     with contextlib.suppress(psutil.Error):
         for process in [root, *root.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):
                 times = process.cpu_times()
                 cpu[process.pid, process.create_time()] = times.user + times.system
-                total += process.memory_full_info().pss
-    return total
+                memory = process.memory_full_info()
+                alone += memory.uss
+                shared = max(shared, memory.rss - memory.uss)
+    return alone + shared
