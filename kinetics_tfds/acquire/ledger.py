@@ -37,9 +37,9 @@ class Record:
         time_start: of the row, seconds.
         time_end: of the row, seconds.
         source: the source's name in the config.
-        unit: the source's unit that was fetched.
         outcome_class: what to do next.
         reason: why.
+        unit: the source's unit that was fetched; empty where the source knew without fetching.
         message: the source's own words.
         time: when it ended, seconds since 1970 (UTC).
         attempt: 1 for the first try of this clip at this source.
@@ -58,9 +58,9 @@ class Record:
     time_start: float
     time_end: float
     source: str
-    unit: str
     outcome_class: OutcomeClass
     reason: Reason
+    unit: str = ""
     message: str = ""
     time: float = 0.0
     attempt: int = 1

@@ -16,7 +16,7 @@ from kinetics_tfds.acquire.work import WorkList
 
 _WORDS = {
     OutcomeClass.DONE: "stored",
-    OutcomeClass.PERMANENT: "gone",
+    OutcomeClass.PERMANENT: "not there",
     OutcomeClass.NEEDS_ACCESS: "need access",
     OutcomeClass.TRANSIENT: "to try again",
     OutcomeClass.AMBIGUOUS: "unclear",

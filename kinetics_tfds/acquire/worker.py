@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable
 
 from kinetics_tfds.acquire.finish import Finished, Job
-from kinetics_tfds.acquire.finish_pool import FinishPool
+from kinetics_tfds.acquire.finish_pool import shared_pool
 from kinetics_tfds.acquire.ledger import LedgerWriter, Record
 from kinetics_tfds.acquire.manners import Budget
 from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
@@ -69,7 +69,7 @@ class Worker:
     def __enter__(self) -> Worker:
         self._scratch = self._stack.enter_context(self._store.scratch())
         self._ledger = self._stack.enter_context(LedgerWriter(self._store))
-        self._pool = self._stack.enter_context(FinishPool(self._config.workers))
+        self._pool = shared_pool(self._config.workers)
         self._budget = budget_of(self._source, self._config, self._task.run)
         return self
 

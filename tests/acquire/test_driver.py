@@ -235,7 +235,7 @@ def test_progress_tells_rate_end_and_outcomes(tmp_path, server, media):
     acquire(run)
     lines = [line for line in run.said if line.startswith("site:")]  # type: ignore[attr-defined]
     assert any("about" in line and "to go (until" in line for line in lines)
-    assert "3 of 3 clips, 3 of 3 units (2 stored, 1 gone)" in lines[-2]
+    assert "3 of 3 clips, 3 of 3 units (2 stored, 1 not there)" in lines[-2]
 
 
 RULES = Rules(RetrySettings(attempts=3, first_wait=100, longest_wait=150, recheck_hours=1, rechecks=1), began=5000.0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import os
 import pathlib
@@ -113,6 +114,20 @@ def test_damaged_files(pool, tmp_path, data, complete, reason):
     result = pool.finish(job(path, tmp_path, span=Span.TRIMMED, complete=complete))
     assert isinstance(result, Outcome), result
     assert result.reason is reason, result
+
+
+def test_a_worker_that_dies_costs_one_clip(pool, video, tmp_path):
+    for hand in pool._all:
+        if hand._process is not None:
+            os.kill(hand._process.pid, signal.SIGKILL)
+    results = [pool.finish(job(video, tmp_path, target=str(tmp_path / f"{number}"))) for number in range(3)]
+    assert [type(result) for result in results][1:] == [Finished, Finished]
+
+
+def test_threads_share_a_pool(video, tmp_path):
+    with FinishPool(workers=2) as pool, concurrent.futures.ThreadPoolExecutor(6) as threads:
+        jobs = [job(video, tmp_path, target=str(tmp_path / f"{number}")) for number in range(6)]
+        assert {type(result) for result in threads.map(pool.finish, jobs)} == {Finished}
 
 
 PARENT = """

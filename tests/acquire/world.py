@@ -18,6 +18,7 @@ from kinetics_tfds.annotations.clip import Clip, Split
 
 PLUGINS = str(pathlib.Path(__file__).parent / "plugins")
 LENGTH = 2  # seconds of a clip
+UNITS_PER_HOUR = 2000
 LABELS = ("abseiling", "archery", "tying knot (not on a tie)", "zumba")
 
 # What becomes of a row, by how its video is treated: (source that ends it, reason).
@@ -108,7 +109,7 @@ class World:
                     "timeout": 3.0,
                     "request_pause": 0.0,
                     "options": {"retry_sleep_functions": {}},
-                    "manners": {"concurrency": 2, "pause": [0.05, 0.1], "units_per_hour": 2000, **quick},
+                    "manners": {"concurrency": 2, "pause": [0.05, 0.1], "units_per_hour": UNITS_PER_HOUR, **quick},
                 },
             ],
             "cut": {"preset": "ultrafast", "crf": 35},
