@@ -38,14 +38,13 @@ EXTRAS = {
         "import-linter>=2.16,<3",
         "jax>=0.10,<0.11",
         "pandas>=3,<4",
-        "pillow>=12,<13",  # the reference that RandAugment is tested against
         "psutil>=7,<8",
         "pyright[nodejs]==1.1.414",  # brings its own Node
         "pytest>=9,<10",
         "pytest-timeout>=2.4,<3",
         "pytest-xdist>=3.8,<4",
         "ruff==0.17.6",
-        "pillow>=11,<13",  # the contact sheet of examples/demo.py
+        "pillow>=12,<13",  # the contact sheet of examples/demo.py; what RandAugment is tested against
         "pre-commit>=4,<5",
     ],
 }

@@ -10,6 +10,9 @@ import pytest
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
 
+# Programs that tests start as processes of their own; collecting doctests would import them.
+collect_ignore_glob = ["*_process.py"]
+
 # Tests import their makers by name: `from media import make_video`.
 sys.path.insert(0, str(REPO / "tests"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

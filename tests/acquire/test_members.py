@@ -7,7 +7,6 @@ import gzip
 import io
 import random
 import tarfile
-import time
 import zipfile
 
 import pytest
@@ -167,12 +166,10 @@ def test_a_header_that_wants_all_memory_is_refused(type):
 def test_a_bomb_is_left_when_it_is_too_large():
     bomb = gzip.compress(tar({"abcdefghij0_0_10.mp4": b"\0" * 50_000_000}), 1)
     assert len(bomb) < 1_000_000
-    began = time.monotonic()
     with pytest.raises(ArchiveError, match="unpacks to more"):
         names_of(bomb, limit=10_000_000)
     with pytest.raises(ArchiveError, match="unpacks to more"):
         names_of(make_zip({"a.mp4": b"\0" * 50_000_000}), limit=10_000_000)
-    assert time.monotonic() - began < 10
 
 
 def test_members_that_are_too_large_or_no_media(tmp_path):

@@ -124,7 +124,7 @@ def test_a_dripping_body_is_given_up(server):
     with pytest.raises(TransferError) as caught:
         read(server, web=Web(timeout=0.4, min_rate=1000, retries=1, retry_wait=0.01))
     assert caught.value.outcome.reason is Reason.TIMEOUT
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 40  # to its end it would drip for 80 s
 
 
 def test_a_slow_body_is_read(server):

@@ -17,7 +17,6 @@ from clip_folder import make_clip_folder
 from kinetics_tfds.annotations import versions
 from kinetics_tfds.annotations.clip import Split
 from kinetics_tfds.config import KineticsConfig
-from kinetics_tfds.errors import AnnotationError
 
 CONFIG = KineticsConfig(name="tiny", short_side=32, fps=5.0)
 
@@ -85,9 +84,3 @@ def test_checksums_are_registered_and_then_checked(tmp_path, site, clips, monkey
     assert int(size) == (site[0] / "kinetics600.tar.gz").stat().st_size
     assert len(sha256) == 64
     assert name.strip() == "kinetics600.tar.gz"
-
-
-def test_an_archive_that_is_not_there(tmp_path, site, clips):
-    (site[0] / "kinetics600.tar.gz").unlink()
-    with pytest.raises(AnnotationError, match="cannot be downloaded"):
-        build(tmp_path, clips)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-import time
 
 import pytest
 from hypothesis import given
@@ -190,7 +189,7 @@ def test_every_row_and_file_is_accounted_for(shared_dir):
 
 
 HALF_A_MILLION = """
-import random, resource, time
+import random, resource
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.listing import Listing
@@ -204,21 +203,20 @@ clips = [
     for start in rng.choices(range(600), k=500_000)
 ]
 listing = Listing("root", tuple(sorted(f"train/{clip.label}/{clip.id}.mp4" for clip in clips)), ())
-before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 matches = match_clips(clips, listing, version)
 assert len(matches.found) == len(clips)
-print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
-def test_half_a_million_files_are_matched_in_seconds():
-    """In a process of its own, whose peak memory is then the matching's: about 10 s and 250 MB on a busy core."""
+@pytest.mark.slow
+def test_half_a_million_files_fit_in_memory():
+    """In a process of its own, whose peak memory is then the matching's: about 10 s and 250 MB on one core."""
     done = subprocess.run(
         [sys.executable, "-c", HALF_A_MILLION], capture_output=True, text=True, check=True, timeout=200
     )
-    seconds, kilobytes = map(float, done.stdout.split())
-    assert seconds < 45
-    assert kilobytes < 450_000
+    assert float(done.stdout) < 450_000  # kilobytes
 
 
 def test_ten_thousand_real_files(tmp_path):
@@ -227,7 +225,5 @@ def test_ten_thousand_real_files(tmp_path):
         folder = tmp_path / "train" / f"{clip.label}".replace(" ", "_")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{clip.id}.mp4").touch()
-    began = time.perf_counter()
     matches = match_clips(clips, list_folder(tmp_path), K600)
-    assert time.perf_counter() - began < 10
     assert len(matches.found) == 10_000
