@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Public name -> the module that holds it, in the order of a clip's way through the loader.
 _EXPORTS = {
     "make_dataset": "dataset",
+    "steps_per_epoch": "dataset",
     "Recipe": "recipe",
     "Preset": "presets",
     "PRESETS": "presets",

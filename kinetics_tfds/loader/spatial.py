@@ -65,6 +65,10 @@ class Spatial(abc.ABC):
             seed: int32 [2], for stateless ops.
         """
 
+    @abc.abstractmethod
+    def reach(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the height and width that hold all windows of any view of frames of this size, in stored pixels."""
+
 
 @dataclasses.dataclass(frozen=True)
 class RandomResizedCrop(Spatial):
@@ -116,6 +120,13 @@ class RandomResizedCrop(Spatial):
         left = tf.where(fell_back, (width - box_wide) // 2, _anywhere(draws[-2], width - box_wide))
         return Windows(tf.stack([top, left, box_high, box_wide])[None], draws[-1] < self.flip)
 
+    def reach(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the largest window."""
+        return (
+            min(height, math.ceil(width / self.aspect[0]) + 1),
+            min(width, math.ceil(height * self.aspect[1]) + 1),
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class ScaleJitter(Spatial):
@@ -153,6 +164,10 @@ class ScaleJitter(Spatial):
         top, left = _anywhere(draws[1], height - box_high), _anywhere(draws[2], width - box_wide)
         return Windows(tf.stack([top, left, box_high, box_wide])[None], draws[3] < self.flip)
 
+    def reach(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the largest window: that of the least short side."""
+        return _scaled_reach(height, width, self.output_size, float(self.short_side[0]))
+
 
 @dataclasses.dataclass(frozen=True)
 class CentreCrop(Spatial):
@@ -177,6 +192,10 @@ class CentreCrop(Spatial):
         box_high, box_wide = _scaled_window(height, width, self.output_size, side)
         top, left = (height - box_high) // 2, (width - box_wide) // 2
         return Windows(tf.stack([top, left, box_high, box_wide])[None], tf.constant(False))
+
+    def reach(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the window's size."""
+        return _scaled_reach(height, width, self.output_size, float(self.short_side or max(self.output_size)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,6 +234,11 @@ class ThreeCrop(Spatial):
         boxes = tf.stack([top, left, tf.fill([3], box_high), tf.fill([3], box_wide)], axis=1)
         return Windows(boxes, tf.constant(False))
 
+    def reach(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the size of the smallest box around all three."""
+        high, wide = _scaled_reach(height, width, self.output_size, float(self.short_side or max(self.output_size)))
+        return (height, wide) if height > width else (high, width)
+
 
 @dataclasses.dataclass(frozen=True)
 class Resize(Spatial):
@@ -234,6 +258,10 @@ class Resize(Spatial):
         del seed
         return Windows(tf.stack([0, 0, height, width])[None], tf.constant(False))
 
+    def reach(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the frame's size."""
+        return height, width
+
 
 def _scaled_window(height: tf.Tensor, width: tf.Tensor, size: tuple[int, int], short_side: tf.Tensor | float):
     """Returns height and width (int32) of the stored pixels that `size` shows once the short side is `short_side`."""
@@ -241,6 +269,11 @@ def _scaled_window(height: tf.Tensor, width: tf.Tensor, size: tuple[int, int], s
     box_high = tf.clip_by_value(_pixels(size[0] * shrink), 1, height)
     box_wide = tf.clip_by_value(_pixels(size[1] * shrink), 1, width)
     return box_high, box_wide
+
+
+def _scaled_reach(height: int, width: int, size: tuple[int, int], short_side: float) -> tuple[int, int]:
+    shrink = min(height, width) / short_side
+    return min(height, round(size[0] * shrink + 0.5)), min(width, round(size[1] * shrink + 0.5))
 
 
 def _between(draw: tf.Tensor, low: float, high: float) -> tf.Tensor:

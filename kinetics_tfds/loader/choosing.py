@@ -1,0 +1,109 @@
+"""Parse and choose: from a serialised record to the few encoded frames that one example needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+
+from kinetics_tfds.loader.randomness import example_seed, stage_seeds
+from kinetics_tfds.loader.sampling import Sampling
+
+# Tensors by name; an address among them where damage is skipped.
+Element = dict[str, Any]
+
+_MANY = {"shape": [], "allow_missing": True}
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What is taken from a record.
+
+    Attributes:
+        sampling: which frames.
+        seed: the loader's seed.
+        audio_samples: length of the audio beside each view, in samples; 0: none.
+        audio_rate: samples a second of the stored audio.
+    """
+
+    sampling: Sampling
+    seed: int
+    audio_samples: int = 0
+    audio_rate: int = 0
+
+    def __call__(self, record: tf.Tensor, path: tf.Tensor, epoch: tf.Tensor) -> Element:
+        """Returns the example's encoded frames and what describes them.
+
+        Args:
+            record: string scalar, a serialised `tf.train.Example`.
+            path: string scalar, its shard, for messages.
+            epoch: int64 scalar.
+
+        Returns:
+            `frames` string [U], the distinct JPEG frames; `index` int32 [V, T], which of them make up the views;
+            `label` int32, `id` string, `seed` int64 [2]; `audio` int16 [V, S] if asked for.
+
+        Raises (while iterating):
+            tf.errors.InvalidArgumentError: a frame is not a whole JPEG image; names the shard and the clip.
+        """
+        fields = self._parse(record)
+        count = tf.size(fields["video"])
+        seed = example_seed(self.seed, epoch, fields["id"])
+        with tf.control_dependencies([_require_frames(count, fields["timestamps"], path, fields["id"])]):
+            index = self.sampling.indices(count, fields["timestamps"], stage_seeds(seed, 1)[0])
+        used, place = tf.unique(tf.reshape(index, [-1]))
+        frames = tf.gather(fields["video"], used)
+        with tf.control_dependencies([_require_jpeg(frames, path, fields["id"])]):
+            element = {
+                "frames": tf.identity(frames),
+                "index": tf.reshape(place, [self.sampling.views, self.sampling.num_frames]),
+                "label": tf.cast(fields["label"], tf.int32),
+                "id": fields["id"],
+                "seed": seed,
+            }
+        if self.audio_samples:
+            times = tf.gather(fields["timestamps"], index[:, 0])
+            element["audio"] = self._audio(fields["audio"], times)
+        return element
+
+    def _parse(self, record: tf.Tensor) -> Element:
+        spec = {
+            "video": tf.io.FixedLenSequenceFeature(dtype=tf.string, **_MANY),
+            "timestamps": tf.io.FixedLenSequenceFeature(dtype=tf.float32, **_MANY),
+            "label": tf.io.FixedLenFeature([], tf.int64),
+            "id": tf.io.FixedLenFeature([], tf.string),
+        }
+        if self.audio_samples:
+            spec["audio"] = tf.io.FixedLenFeature([], tf.string)
+        return tf.io.parse_single_example(record, spec)
+
+    def _audio(self, stored: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
+        """Returns int16 [V, S] from `times` (float32 [V], seconds) on; silence after the clip's end."""
+        samples = tf.io.decode_raw(stored, tf.int16)
+        start = tf.cast(tf.round(times * self.audio_rate), tf.int32)
+        place = start[:, None] + tf.range(self.audio_samples)
+        inside = (place >= 0) & (place < tf.size(samples))
+        samples = tf.concat([samples, [0]], 0)
+        return tf.gather(samples, tf.where(inside, place, tf.size(samples) - 1))
+
+
+def _require_frames(count: tf.Tensor, timestamps: tf.Tensor, path: tf.Tensor, key: tf.Tensor) -> tf.Operation:
+    return tf.debugging.Assert(
+        (count > 0) & (count == tf.size(timestamps)),
+        ["Damaged record: shard", path, "id", key, "has frames and timestamps that do not match; frames:", count],
+        name="damaged_record",
+    )
+
+
+def _require_jpeg(frames: tf.Tensor, path: tf.Tensor, key: tf.Tensor) -> tf.Operation:
+    """Checks the first and last bytes, which a truncated or foreign file does not have; costs microseconds."""
+    length = tf.strings.length(frames)
+    start = tf.strings.substr(frames, tf.zeros_like(length), 3 * tf.ones_like(length))
+    end = tf.strings.substr(frames, tf.maximum(length - 2, 0), 2 * tf.ones_like(length))
+    whole = (start == b"\xff\xd8\xff") & (end == b"\xff\xd9")
+    return tf.debugging.Assert(
+        tf.reduce_all(whole),
+        ["Damaged frame: shard", path, "id", key, "has a frame that is no whole JPEG image; frame lengths:", length],
+        name="damaged_frame",
+    )

@@ -1,0 +1,73 @@
+"""`on_damage="skip"`: clips that cannot be read or decoded become marked placeholders, which are named and counted.
+
+Nothing else ever takes their place.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from kinetics_tfds.loader.choosing import Element
+from kinetics_tfds.loader.reading import Address, one_of
+
+_UNLABELLED = -1
+
+
+def sound_or_damaged(
+    dataset: tf.data.Dataset, step: Callable[[Any], Element], address: Address, *, sound: tf.Tensor | bool = True
+) -> Element:
+    """Returns `step` of the dataset's one element with `sound` True, or a placeholder with `sound` False.
+
+    Args:
+        dataset: of one element, or of none, which is damage too.
+        step: from the element to the next one; may raise, as an op does, while iterating.
+        address: names the clip from here on, in `address`.
+        sound: False: the element is a placeholder already.
+    """
+    if sound is not True:
+        dataset = dataset.filter(lambda _: sound)
+    good = dataset.map(lambda item: {**step(item), "sound": True, "address": address})
+    spec: Any = good.element_spec
+    blank = tf.data.Dataset.from_tensors(0).map(lambda _: {**_blank(spec), "sound": False, "address": address})
+    found: Any = one_of(good.ignore_errors(log_warning=False), blank)
+    return tf.nest.map_structure(lambda value, given: tf.ensure_shape(value, given.shape), found, spec)
+
+
+def count_damaged(dataset: tf.data.Dataset, *, drop: bool) -> tf.data.Dataset:
+    """Returns the elements with `skipped` int32: how many clips up to here, this one included, are damaged.
+
+    Each one is named in a line on standard error.
+
+    Args:
+        dataset: of what `sound_or_damaged` returns.
+        drop: leave placeholders out; otherwise they stay as padding, with `mask` False.
+    """
+
+    def count(skipped: tf.Tensor, element: Element) -> tuple[tf.Tensor, Element]:
+        sound = element["sound"]
+        skipped += tf.cast(tf.logical_not(sound), tf.int32)
+        with tf.control_dependencies([tf.cond(sound, tf.no_op, lambda: _name(element["address"], skipped))]):
+            rest = {key: value for key, value in element.items() if key not in ("sound", "address")}
+            return skipped, {**rest, "mask": tf.identity(sound), "skipped": skipped}
+
+    counted = dataset.scan(tf.constant(0), count)
+    return counted.filter(lambda element: element["mask"]) if drop else counted
+
+
+def _name(address: Address, skipped: tf.Tensor) -> tf.Operation:
+    where = ("shard", address.path, "record", address.number, "id", address.id)
+    return tf.print("Skipped damaged clip", skipped, ":", *where, output_stream=sys.stderr)
+
+
+def _blank(spec: Element) -> Element:
+    """Returns zeros, empty along open axes, and no label."""
+
+    def zeros(value: tf.TensorSpec) -> tf.Tensor:
+        return tf.zeros([side or 0 for side in value.shape], value.dtype)
+
+    blank = {key: zeros(value) for key, value in spec.items() if key not in ("sound", "address")}
+    return {**blank, "label": tf.constant(_UNLABELLED)}

@@ -1,0 +1,146 @@
+"""Decode: each distinct frame once, only inside its crop window, resized once, all in TensorFlow ops.
+
+Frames go through one by one: an image that is decoded, resized and rounded while it is still in the processor's cache
+costs less than three passes over the whole clip.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+from kinetics_tfds.loader.choosing import Element
+from kinetics_tfds.loader.randomness import stage_seeds
+from kinetics_tfds.loader.spatial import Spatial
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoding:
+    """How encoded frames become a clip.
+
+    Attributes:
+        spatial: which window, at what size.
+        views: views of one video, V.
+        frames: frames in one view, T.
+        canvas: height and width of the canvas that windows are put on for `resize="device"`; None: resize here.
+        parallel: frames of one clip to decode at the same time.
+    """
+
+    spatial: Spatial
+    views: int
+    frames: int
+    canvas: tuple[int, int] | None = None
+    parallel: int = 1
+
+    def __call__(self, element: Element) -> Element:
+        """Returns the element with its pixels.
+
+        Args:
+            element: what `Choice` returns.
+
+        Returns:
+            Without `frames` and `index`, with `video` uint8 [V * C, T, H, W, 3]; with a canvas `video`
+            uint8 [V, T, canvas height, canvas width, 3], `boxes` int32 [V, C, 4] and `flip` bool [V].
+        """
+        frames, index = element["frames"], element["index"]
+        rest = {key: value for key, value in element.items() if key not in ("frames", "index")}
+        # The first seed is the sampling's; see Choice.
+        seeds = stage_seeds(element["seed"], 1 + self.views)[1:]
+        size = tf.io.extract_jpeg_shape(frames[0])
+        if self.spatial.random:
+            views = [self._view(frames, index[view], size, seeds[view]) for view in range(self.views)]
+            pixels = {key: tf.concat([view[key] for view in views], 0) for key in views[0]}
+        else:
+            # All views share their windows, so a frame that several views use is decoded once.
+            pixels = self._shared(frames, index, size, seeds[0])
+        return {**rest, **pixels}
+
+    def _view(self, frames: tf.Tensor, index: tf.Tensor, size: tf.Tensor, seed: tf.Tensor) -> Element:
+        if self.views > 1:
+            used, index = tf.unique(index)
+            frames = tf.gather(frames, used)
+        return self._shared(frames, index[None], size, seed)
+
+    def _shared(self, frames: tf.Tensor, index: tf.Tensor, size: tf.Tensor, seed: tf.Tensor) -> Element:
+        """Decodes frames (string [U]) for views (int32 [v, T]) that share their windows."""
+        windows = self.spatial.windows(size[0], size[1], seed)
+        if self.canvas is None:
+            images = self._images(frames, windows.boxes, windows.flip)
+            return {"video": _arrange(images, index, self.spatial.crops)}
+        canvases, boxes = self._canvases(frames, windows.boxes)
+        return {
+            "video": _arrange(canvases, index, 1),
+            "boxes": tf.repeat(boxes[None], index.shape[0], axis=0),
+            "flip": tf.repeat(windows.flip, index.shape[0]),
+        }
+
+    def _images(self, frames: tf.Tensor, boxes: tf.Tensor, flip: tf.Tensor) -> tf.Tensor:
+        """Returns uint8 [U, C, H, W, 3]."""
+        hull, crops = _hull(boxes), self.spatial.crops
+        inside = boxes - tf.concat([hull[:2], [0, 0]], 0)
+        mirror = tf.stack([False, False, flip, False])
+
+        def image(frame: tf.Tensor) -> tf.Tensor:
+            pixels = tf.image.decode_and_crop_jpeg(frame, hull, channels=3)
+            parts = [pixels] if crops == 1 else [_cut(pixels, inside[crop]) for crop in range(crops)]
+            resized = tf.concat([_resize(part, self.spatial.output_size) for part in parts], 0)
+            return tf.raw_ops.Reverse(tensor=resized, dims=mirror)
+
+        shape = (crops, *self.spatial.output_size, 3)
+        return self._each(image, frames, shape)
+
+    def _canvases(self, frames: tf.Tensor, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns canvases, uint8 [U, 1, H, W, 3], and the boxes on them, int32 [C, 4]."""
+        hull, canvas = _hull(boxes), self.canvas
+        assert canvas is not None
+        height, width = hull[2], hull[3]
+        # A window larger than the canvas is made to fit, by the same factor on both sides.
+        shrink = tf.maximum(tf.maximum(height / canvas[0], width / canvas[1]), 1.0)
+        fitted = tf.cast(tf.cast(hull[2:], tf.float64) / shrink, tf.int32)
+        inside = boxes - tf.concat([hull[:2], [0, 0]], 0)
+        inside = tf.maximum(tf.cast(tf.cast(inside, tf.float64) / shrink, tf.int32), [0, 0, 1, 1])
+
+        def image(frame: tf.Tensor) -> tf.Tensor:
+            pixels = tf.image.decode_and_crop_jpeg(frame, hull, channels=3)
+            pixels = tf.cond(shrink > 1.0, lambda: _resize(pixels, fitted)[0], lambda: pixels)
+            return tf.image.pad_to_bounding_box(pixels, 0, 0, *canvas)[None]
+
+        return self._each(image, frames, (1, *canvas, 3)), inside
+
+    def _each(self, image, frames: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
+        return tf.map_fn(
+            image, frames, fn_output_signature=tf.TensorSpec(shape, tf.uint8), parallel_iterations=self.parallel
+        )
+
+
+def _arrange(images: tf.Tensor, index: tf.Tensor, crops: int) -> tf.Tensor:
+    """Returns uint8 [V * C, T, H, W, 3] from distinct images, [U, C, H, W, 3], and views, int32 [V, T]."""
+    views, frames = index.shape[0] or 1, index.shape[1] or 1
+    flat = tf.reshape(images, tf.concat([[-1], tf.shape(images)[2:]], 0))
+    place = index[:, None] * crops + tf.range(crops)[None, :, None]
+    if views == 1 and crops == 1:
+        # Nearly always each frame is used once, in order: nothing to copy then.
+        same = tf.size(index) == tf.shape(flat)[0]
+        flat = tf.cond(same, lambda: flat, lambda: tf.gather(flat, index[0]))
+        arranged = flat[None]
+    else:
+        arranged = tf.gather(flat, tf.reshape(place, [views * crops, frames]))
+    return tf.ensure_shape(arranged, [views * crops, frames, *images.shape[2:]])
+
+
+def _hull(boxes: tf.Tensor) -> tf.Tensor:
+    """Returns int32 [4], the smallest box around `boxes`, int32 [C, 4]."""
+    start = tf.reduce_min(boxes[:, :2], 0)
+    return tf.concat([start, tf.reduce_max(boxes[:, :2] + boxes[:, 2:], 0) - start], 0)
+
+
+def _cut(image: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
+    return image[box[0] : box[0] + box[2], box[1] : box[1] + box[3]]
+
+
+def _resize(image: tf.Tensor, size: tuple[int, int] | tf.Tensor) -> tf.Tensor:
+    """Returns uint8 [1, H, W, 3]: bilinear, pixel centres half a pixel in, rounded to the nearest level."""
+    # TensorFlow's kernel is twice as fast on float32 as on uint8, the cast included.
+    smooth = tf.raw_ops.ResizeBilinear(images=tf.cast(image, tf.float32)[None], size=size, half_pixel_centers=True)
+    return tf.cast(smooth + 0.5, tf.uint8)

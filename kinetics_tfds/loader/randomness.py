@@ -1,0 +1,51 @@
+"""Seeds: every random choice is a function of (seed, epoch, example key), never of timing or order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+# Stands where an example's key would, for the choice that is about a whole epoch.
+_ORDER = 1
+# How `stateless_uniform` is told to draw from all integers.
+_ANY_INTEGER: Any = {"minval": None, "maxval": None}
+
+
+def example_seed(seed: int, epoch: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    """Returns int64 [2] for one example in one epoch.
+
+    Args:
+        seed: the loader's seed, 0 to 2**31 - 1.
+        epoch: int64 scalar, 0 to 2**31 - 1.
+        key: string scalar, the example's id.
+    """
+    return tf.stack([tf.strings.to_hash_bucket_fast(key, 2**62), epoch * 2**31 + seed])
+
+
+def shuffled(place: tf.Tensor, records: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    """Returns which record comes at a place of an epoch's order: a permutation that nobody has to hold in memory.
+
+    Args:
+        place: int64 scalar, 0 to records - 1.
+        records: how many there are.
+        seed: the loader's seed.
+        epoch: int64 scalar.
+
+    Returns:
+        int64 scalar, 0 to records - 1.
+    """
+    draws = stage_seeds(tf.stack([tf.constant(_ORDER, tf.int64), epoch * 2**31 + seed]), 1)[0]
+    return tf.random.experimental.index_shuffle(place, draws, tf.constant(records - 1, tf.int64))
+
+
+def batch_seed(seeds: tf.Tensor) -> tf.Tensor:
+    """Returns int32 [2] for a choice about a batch, from its examples' seeds, int64 [B, 2]."""
+    text = tf.strings.reduce_join(tf.strings.as_string(tf.reshape(seeds, [-1])), separator=",")
+    key = tf.strings.to_hash_bucket_fast(text, 2**62)
+    return stage_seeds(tf.stack([key, seeds[0, 1]]), 1)[0]
+
+
+def stage_seeds(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
+    """Returns `count` seeds, int32 [2] each, for the stages that an example goes through."""
+    return tf.unstack(tf.random.stateless_uniform([count, 2], seed, dtype=tf.int32, alg="philox", **_ANY_INTEGER))

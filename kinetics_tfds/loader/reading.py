@@ -1,0 +1,85 @@
+"""Read: one record out of its shard, checked by its checksum, named when it is damaged."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from kinetics_tfds.loader.index import Index
+
+# A local record goes from the file to its string in one call. Elsewhere each request costs a journey, so that the
+# length, the data and the checksum had better come together.
+_LOCAL_BUFFER = 0
+_REMOTE_BUFFER = 8 << 20
+
+
+class Address(NamedTuple):
+    """Where a record is; scalars.
+
+    Attributes:
+        path: string.
+        number: int32, of the record in its file.
+        offset: int64, in bytes.
+        id: string, the clip's id as the index knows it.
+    """
+
+    path: tf.Tensor
+    number: tf.Tensor
+    offset: tf.Tensor
+    id: tf.Tensor
+
+
+class Addresses:
+    """The addresses of a split's records, to be looked up by row inside a pipeline."""
+
+    def __init__(self, index: Index) -> None:
+        self._paths = tf.constant(index.paths)
+        self._file = tf.constant(index.file)
+        self._number = tf.constant(index.number)
+        self._offset = tf.constant(index.offset)
+        self._id = tf.constant(np.asarray(index.id, np.bytes_))
+
+    def __getitem__(self, row: tf.Tensor) -> Address:
+        return Address(self._paths[self._file[row]], self._number[row], self._offset[row], self._id[row])
+
+
+def read_records(address: Address, *, remote: bool) -> tf.data.Dataset:
+    """Returns the record as a dataset of one string; of none where it is damaged or missing.
+
+    A dataset inside the function of another one's `map` is what TensorFlow offers in place of `try`.
+
+    Args:
+        address: where the record is.
+        remote: whether requests are dear.
+    """
+    variant = tf.raw_ops.TFRecordDatasetV2(
+        filenames=address.path[None],
+        compression_type="",
+        buffer_size=tf.constant(_REMOTE_BUFFER if remote else _LOCAL_BUFFER, tf.int64),
+        byte_offsets=address.offset[None],
+    )
+    records = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
+    return records.take(1).ignore_errors(log_warning=False)
+
+
+def one_of(dataset: tf.data.Dataset, otherwise: tf.data.Dataset) -> dict[str, tf.Tensor] | tf.Tensor:
+    """Returns the element of `dataset`, or that of `otherwise` where `dataset` is empty."""
+    return dataset.concatenate(otherwise).take(1).get_single_element()
+
+
+def read_record(address: Address, *, remote: bool) -> tf.Tensor:
+    """Returns the record, a string scalar.
+
+    Raises (while iterating):
+        tf.errors.InvalidArgumentError: the record is damaged or missing; names the shard and the clip.
+    """
+    record = one_of(read_records(address, remote=remote), tf.data.Dataset.from_tensors(tf.constant(b"")))
+    intact = tf.debugging.Assert(
+        tf.strings.length(record) > 0,
+        ["Damaged record: shard", address.path, "record", address.number, "id", address.id, "at byte", address.offset],
+        name="damaged_record",
+    )
+    with tf.control_dependencies([intact]):
+        return tf.identity(record)

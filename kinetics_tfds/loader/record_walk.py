@@ -1,0 +1,101 @@
+"""Walk a TFRecord file from record to record without reading the frames in it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+_LENGTH = struct.Struct("<Q")
+_HEAD = 12  # a length and its checksum
+_TAIL = 4  # the data's checksum
+# Keys of the schema and the numbers before their values fit into this many bytes.
+_PEEK = 64
+_UNLABELLED = -1
+
+
+class Mark(NamedTuple):
+    """One record.
+
+    Attributes:
+        offset: where it starts in its file, in bytes.
+        end: where the next one starts.
+        label: its label; -1 where it has none or it cannot be read.
+        id: its clip's id; empty where it cannot be read.
+    """
+
+    offset: int
+    end: int
+    label: int
+    id: bytes
+
+
+def walk_records(file: BinaryIO, count: int) -> Iterator[Mark]:
+    """Yields a mark for each of the first `count` records; stops early where the file ends or makes no sense."""
+    size = file.seek(0, 2)
+    offset = 0
+    for _ in range(count):
+        file.seek(offset)
+        head = file.read(_HEAD)
+        if len(head) < _HEAD:
+            return
+        data = offset + _HEAD
+        end = data + _LENGTH.unpack_from(head)[0] + _TAIL
+        label, key = _peek(file, data, min(end - _TAIL, size)) if end <= size else (_UNLABELLED, b"")
+        yield Mark(offset, end, label, key)
+        offset = end
+
+
+def _peek(file: BinaryIO, start: int, end: int) -> tuple[int, bytes]:
+    """Returns label and id of a serialised `tf.train.Example` between two offsets."""
+    found: dict[bytes, bytes] = {}
+    try:
+        # Example{features: 1} holds Features{feature: 1, repeated} holds an entry {key: 1, value: 2} each.
+        file.seek(start)
+        _, at = _number(file.read(_PEEK), 1)
+        at += start
+        while at < end and len(found) < 2:
+            file.seek(at)
+            piece = file.read(_PEEK)
+            length, inside = _number(piece, 1)
+            key_length, key_at = _number(piece, inside + 1)
+            key = piece[key_at : key_at + key_length]
+            if key in (b"label", b"id"):
+                found[key] = piece[key_at + key_length : inside + length]
+            at += inside + length
+        return _int64(found.get(b"label", b"")), _bytes(found.get(b"id", b""))
+    except (IndexError, ValueError):
+        return _UNLABELLED, b""
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """Returns the variable-length number at `at`, and where what follows it starts."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at += 1
+        shift += 7
+        if byte < 128:
+            return value, at
+
+
+def _payload(value: bytes, depth: int) -> bytes:
+    """Returns what lies inside `depth` nested fields, each with a tag of one byte."""
+    for _ in range(depth):
+        length, at = _number(value, 1)
+        value = value[at : at + length]
+    return value
+
+
+def _int64(value: bytes) -> int:
+    """Returns the number of a feature {int64_list: {value: packed}}; -1 where there is none."""
+    if not value:
+        return _UNLABELLED
+    number, _ = _number(_payload(value, 3), 0)
+    return number - (1 << 64) if number >> 63 else number
+
+
+def _bytes(value: bytes) -> bytes:
+    """Returns the string of a feature {bytes_list: {value}}."""
+    return _payload(value, 3) if value else b""
