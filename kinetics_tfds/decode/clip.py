@@ -12,7 +12,7 @@ import numpy as np
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.decode import audio as sound
 from kinetics_tfds.decode.container import Media, choose_audio, open_media
-from kinetics_tfds.decode.damage import Damaged, check_end, check_flaws, check_time
+from kinetics_tfds.decode.damage import Damaged, NoFrames, check_end, check_flaws, check_time
 from kinetics_tfds.decode.failure import failed
 from kinetics_tfds.decode.frames import FrameEncoder
 from kinetics_tfds.decode.reader import ClipReader, Shown
@@ -79,6 +79,11 @@ class _ClipDecoder:
         damage = None
         try:
             self._read()
+        except NoFrames as found:
+            self._structure = _structure_or_none(self._media)
+            if self._structure.truncated:
+                raise failed(FailureReason.TRUNCATED, self._structure.truncated) from found
+            raise failed(FailureReason.NO_VIDEO, found.detail) from found
         except Damaged as found:
             damage = self._describe(found)
             if not self._settings.keep_damaged or self._held is None:

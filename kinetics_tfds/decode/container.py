@@ -110,29 +110,49 @@ def open_media(path: str, limits: DecodeLimits) -> Media:
         DecodeError: unreadable, empty, not_media, corrupt, truncated, no_video, unsupported_codec, too_large, memory.
     """
     kind = _sniff(path)
-    options = {
-        "format_whitelist": _DEMUXERS[kind],
-        "protocol_whitelist": "file",
-        "codec_whitelist": _ALLOWED_DECODERS,
-        "max_pixels": str(limits.max_pixels),
-    }
-    try:
-        # With its protocol named, no file name can be taken for a URL.
-        container = av.open(f"file:{path}", format=_DEMUXERS[kind], options=options, metadata_errors="replace")
-    except MemoryError as error:
-        raise failed(FailureReason.MEMORY, "memory ran out while opening the file") from error
-    except (av.FFmpegError, ValueError) as error:
-        raise _open_failure(path, kind, error) from error
+    container = _open_container(path, kind, _ALLOWED_DECODERS, decoder_max_pixels(limits))
     # PyAV asks for made-up presentation times, which are wrong for B-frames in AVI; the reader knows better.
     container.flags &= ~Flags.gen_pts.value
     try:
+        if not container.streams.video and (truncated := structure.check_structure(path, kind).truncated):
+            raise failed(FailureReason.TRUNCATED, truncated)
         video = choose_video(container)
+        if not video.codec_context.width:
+            _check_announced_size(path, kind, video.index, limits)
         check_pixels(video.codec_context.width, video.codec_context.height, limits)
         indexed = sum(1 for entry in video.index_entries if entry.size) if kind == structure.AVI else 0
         return Media(container, video, kind, path, indexed)
     except BaseException:
         container.close()
         raise
+
+
+def _open_container(path: str, kind: str, decoders: str, max_pixels: int) -> av.container.InputContainer:
+    options = {
+        "format_whitelist": _DEMUXERS[kind],
+        "protocol_whitelist": "file",
+        "codec_whitelist": decoders,
+        "max_pixels": str(max_pixels),
+    }
+    try:
+        # With its protocol named, no file name can be taken for a URL.
+        return av.open(f"file:{path}", format=_DEMUXERS[kind], options=options, metadata_errors="replace")
+    except MemoryError as error:
+        raise failed(FailureReason.MEMORY, "memory ran out while opening the file") from error
+    except (av.FFmpegError, ValueError) as error:
+        raise _open_failure(path, kind, error) from error
+
+
+def _check_announced_size(path: str, kind: str, index: int, limits: DecodeLimits) -> None:
+    """Looks at the size in the container's own headers: decoders that find it too large leave none behind."""
+    with _open_container(path, kind, "none", (1 << 31) - 1) as container:
+        context = container.streams[index].codec_context
+        check_pixels(context.width, context.height, limits)
+
+
+def decoder_max_pixels(limits: DecodeLimits) -> int:
+    """Returns the limit that decoders get: they count padding, so this one is wide, and frames are checked exactly."""
+    return 2 * limits.max_pixels + (1 << 16)
 
 
 def check_pixels(width: int, height: int, limits: DecodeLimits) -> None:

@@ -32,6 +32,10 @@ class Damaged(Exception):  # noqa: N818 (never leaves this folder: it becomes a 
         self.detail = detail
 
 
+class NoFrames(Damaged):
+    """The file came to its end without a single frame."""
+
+
 class MissingFrames:
     """Notices packets whose frame never came, though the decoder reported no error.
 

@@ -1,4 +1,4 @@
-"""A check on H.264 and HEVC data that decoders leave out: byte patterns that no encoder may write."""
+"""The units that H.264 and HEVC data comes in, and byte patterns in them that no encoder may write."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 _FORBIDDEN = re.compile(rb"\x00\x00(?:\x00+[^\x00\x01]|\x02)", re.DOTALL)
 
 
-class NalCheck:
+class NalReader:
     """Looks through the packets of one stream."""
 
     def __init__(self, codec: str, extradata: bytes | None) -> None:
@@ -22,7 +22,13 @@ class NalCheck:
             place = 4 if codec == "h264" else 21
             self._length_size = (extradata[place] & 3) + 1 if len(extradata) > place else 4
 
-    def fails(self, packet: bytes) -> bool:
+    def is_idr(self, packet: bytes) -> bool:
+        """Returns whether an H.264 packet holds a picture that nothing before it is needed for."""
+        if not self._length_size:
+            return re.search(rb"\x00\x00\x01[\x05\x25\x45\x65]", packet) is not None
+        return any(unit[0] & 31 == 5 for unit in self._pictures(packet))
+
+    def forbidden(self, packet: bytes) -> bool:
         """Returns whether a packet holds bytes that its codec forbids."""
         if not self._active or (packet.find(b"\0\0\0") < 0 and packet.find(b"\0\0\2") < 0):
             return False

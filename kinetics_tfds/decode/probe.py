@@ -18,7 +18,7 @@ class MediaInfo:
         width: of the coded picture, in pixels.
         height: of the coded picture, in pixels.
         codec: name of the video codec, such as `h264`.
-        container: name of the container format, such as `mov,mp4,m4a,3gp,3g2,mj2`.
+        container: `mov` (MP4 too), `matroska` (WebM too) or `avi`.
         has_audio: whether there is an audio stream.
     """
 
@@ -45,6 +45,6 @@ def probe_media(path: str, limits: DecodeLimits | None = None) -> MediaInfo:
             width=stream.codec_context.width,
             height=stream.codec_context.height,
             codec=media.codec,
-            container=media.container.format.name,
+            container=media.kind,
             has_audio=bool(media.container.streams.audio),
         )

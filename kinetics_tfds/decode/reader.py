@@ -12,11 +12,11 @@ import av
 from av.stream import Discard
 
 from kinetics_tfds.decode.audio import AudioTrack
-from kinetics_tfds.decode.container import DECODERS, Media, check_pixels, reason_of
-from kinetics_tfds.decode.damage import Damaged, MissingFrames
+from kinetics_tfds.decode.container import DECODERS, Media, check_pixels, decoder_max_pixels, reason_of
+from kinetics_tfds.decode.damage import Damaged, MissingFrames, NoFrames
 from kinetics_tfds.decode.failure import failed
 from kinetics_tfds.decode.frames import Orientation, orientation_of
-from kinetics_tfds.decode.nal import NalCheck
+from kinetics_tfds.decode.nal import NalReader
 from kinetics_tfds.decode.structure import AVI
 from kinetics_tfds.decode.types import DecodeLimits, FailureReason
 
@@ -25,6 +25,7 @@ from kinetics_tfds.decode.types import DecodeLimits, FailureReason
 _RUN_UPS = (Fraction(0), Fraction(12))
 # Audio is interleaved loosely, and its decoders need a moment to settle.
 _AUDIO_RUN_UP = Fraction(1)
+_TOO_MANY_PIXELS = "exceeds specified max pixel count"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,6 +95,9 @@ class ClipReader:
                 return
 
     def _frames_from(self, start: Fraction) -> Iterator[Shown]:
+        first = next(self._packets([self._media.video]), None)
+        if first is not None:
+            _make_decoder(self._media, self._limits, first)  # settles how strict it is, by how the file begins
         for run_up in _RUN_UPS:
             target = start - run_up - (_AUDIO_RUN_UP if self._audio else 0)
             if target <= self._media.origin:
@@ -159,9 +163,11 @@ class _Run:
     """Decoding from one place in a file onward."""
 
     def __init__(self, media: Media, limits: DecodeLimits) -> None:
+        self._media = media
         self._time_base = media.time_base
         self._limits = limits
-        self._decoder, self._scout = _make_decoder(media, limits)
+        self._decoder, self._scout = media.video.codec_context, None
+        self._begun = False
         self._key_pts: int | None = None  # of the first key frame: what is shown before it may not be decodable
         self._keyed = False
         self._passed_over: Exception | None = None
@@ -169,7 +175,7 @@ class _Run:
         # AVI stores no presentation times, but one packet a frame at even distances: the first frame out has the time
         # of the first packet in, and so on.
         self._packet_times: collections.deque[int] | None = collections.deque() if media.kind == AVI else None
-        self._nal = NalCheck(media.codec, media.video.codec_context.extradata)
+        self._nal = NalReader(media.codec, media.video.codec_context.extradata)
         self.missing = MissingFrames(media)
         self.orientation = Orientation()
         self.decoding_time = Fraction(0)
@@ -178,6 +184,9 @@ class _Run:
         """Decodes one packet and yields the frames that are due."""
         if packet.size == 0 and packet.dts is not None:
             return  # "as before" in AVI; to the decoder it would mean the end
+        if not self._begun:
+            self._begun = True
+            self._decoder, self._scout = _make_decoder(self._media, self._limits, packet)
         if packet.size:
             self._note(packet)
         for frame in self._decode(packet):
@@ -201,12 +210,12 @@ class _Run:
         if self._last is None:
             if self._passed_over is not None:
                 raise Damaged(FailureReason.CORRUPT, f"no frame decodes: {reason_of(self._passed_over)}")
-            raise failed(FailureReason.NO_VIDEO, "the video stream holds no frame")
+            raise NoFrames(FailureReason.NO_VIDEO, "the video stream holds no frame")
 
     def _note(self, packet: av.Packet) -> None:
         if packet.is_corrupt:
             raise Damaged(FailureReason.CORRUPT, f"the data at {self._at(packet.pts)} is cut short")
-        if self._nal.fails(bytes(packet)):
+        if self._nal.forbidden(bytes(packet)):
             raise Damaged(
                 FailureReason.CORRUPT, f"the data at {self._at(packet.pts)} holds bytes that no encoder writes"
             )
@@ -237,6 +246,8 @@ class _Run:
                 raise Damaged(FailureReason.CORRUPT, f"at {self._at(packet.pts)}: {reason_of(error)}") from error
             raise failed(FailureReason.UNSUPPORTED_CODEC, reason_of(error)) from error
         except (av.FFmpegError, ValueError) as error:
+            if _TOO_MANY_PIXELS in reason_of(error):
+                raise failed(FailureReason.TOO_LARGE, reason_of(error).partition(",")[0]) from error
             if self._leading(packet.pts):
                 self._passed_over = error
                 return []
@@ -262,15 +273,21 @@ class _Run:
         return "an unknown time" if pts is None else f"{float(pts * self._time_base):.3f} s"
 
 
-def _make_decoder(media: Media, limits: DecodeLimits) -> tuple[av.VideoCodecContext, av.VideoCodecContext | None]:
-    """Returns a decoder (one thread, for the pool keeps the cores busy; every error reported) and perhaps a scout.
+def _make_decoder(
+    media: Media, limits: DecodeLimits, first: av.Packet
+) -> tuple[av.VideoCodecContext, av.VideoCodecContext | None]:
+    """Returns a decoder (one thread, for the pool keeps the cores busy) and perhaps a scout.
+
+    Decoders report every error. Only H.264 that was cut in front of a picture other than an IDR may refer to pictures
+    that are gone without being damaged; there the decoder goes on, and marks the frames that suffered.
 
     The scout is FFmpeg's own decoder where another one does the work. It looks at the first picture, for only it knows
     the container's side data and refuses too many pixels before there is memory for them.
     """
     own = media.video.codec_context
     name = DECODERS[media.codec]
-    options = {"err_detect": "explode+crccheck", "max_pixels": str(limits.max_pixels)}
+    cut = media.codec == "h264" and not NalReader("h264", own.extradata).is_idr(bytes(first))
+    options = {"err_detect": "crccheck" if cut else "explode+crccheck", "max_pixels": str(decoder_max_pixels(limits))}
     if not own.is_open:
         own.thread_count = 1
         own.options = {**options, "strict": "1"} if name == "libdav1d" else options
