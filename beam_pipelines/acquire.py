@@ -18,8 +18,9 @@ from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
+from beam_pipelines.options import beam_options
 from kinetics_tfds.acquire.driver import Run, acquire, choose
 from kinetics_tfds.acquire.dry_run import describe
 from kinetics_tfds.acquire.outcome import OutcomeClass
@@ -120,6 +121,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m beam_pipelines.acquire",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # `--runner` is Beam's
     )
     add = parser.add_argument
     add("--dataset", required=True, help="kinetics400, kinetics600, kinetics700 or kinetics700_2020")
@@ -163,7 +165,10 @@ def _run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     if args.dry_run:
         print(describe(version, clips, store, config, force))
         return 0
-    options = _options(args, beam_args)
+    options = beam_options(args.runners_file, beam_args)
+    if options.view_as(StandardOptions).runner is None:
+        # Beam's own default first tries to download a program.
+        options.view_as(StandardOptions).runner = "FnApiRunner"
     run = Run(
         version=version,
         clips=clips,
@@ -228,16 +233,6 @@ def _outcome_class(word: str) -> OutcomeClass:
     except ValueError:
         known = ", ".join(kind for kind in OutcomeClass if kind is not OutcomeClass.DONE)
         raise ConfigError(f"--retry={word} is no class of outcomes.", f"Name one of {known}.") from None
-
-
-def _options(args: argparse.Namespace, beam_args: Sequence[str]) -> PipelineOptions:
-    options = PipelineOptions(list(beam_args))
-    standard = options.view_as(StandardOptions)
-    if standard.runner is None:
-        # Beam's own default first tries to download a program.
-        standard.runner = "FnApiRunner"
-    options.view_as(SetupOptions).save_main_session = False
-    return options
 
 
 if __name__ == "__main__":

@@ -1,0 +1,192 @@
+"""What acquiring adds to the network and the cut, and whether its memory stays flat.
+
+    python benchmarks/acquire.py --videos=30 --rows=1000,100000
+
+Everything runs against a server on loopback that this program starts; nothing leaves the machine.
+
+- by hand: for each video the yt-dlp program, and for its clip the ffmpeg program (H.264 with the same preset and
+quality,
+  AAC), one after the other. Nothing is checked, hashed, recorded or limited.
+- parts: yt-dlp as a library and PyAV's cut alone, in this process: what any tool built on them has to spend.
+- acquire: the whole way, one download at a time and one worker: plan, budget, download, cut, decode-check, hash,
+ledger,
+  rename. Its overhead is what it takes beyond its parts.
+
+Memory: a run over many rows of a source that gives nothing, each in a process of its own; the peak is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import http.server
+import pathlib
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
+
+from clips import make_clips
+
+from kinetics_tfds.acquire.cut import reencode_clip
+from kinetics_tfds.acquire.driver import Run, acquire
+from kinetics_tfds.acquire.outcome import Outcome, Reason
+from kinetics_tfds.acquire.settings import AcquireConfig, CutSettings
+from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
+from kinetics_tfds.acquire.youtube import YouTube
+from kinetics_tfds.annotations import Clip, Split, get_version
+from kinetics_tfds.decode.types import DecodeLimits
+
+VERSION = get_version("kinetics600")
+START, END = 1, 9
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request, client_address) -> None:
+        pass  # clients that look at a file's head and hang up
+
+
+def serve(folder: pathlib.Path) -> str:
+    """Serves a folder on loopback until this process ends; returns its URL."""
+    server = _Server(("127.0.0.1", 0), lambda *args: _Quiet(*args, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}"
+
+
+def by_hand(url: str, clips: list[Clip], folder: pathlib.Path) -> float | None:
+    """Returns seconds for all clips, or None where there is no ffmpeg program."""
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        return None
+    began = time.perf_counter()
+    for clip in clips:
+        video = folder / clip.youtube_id
+        download = [sys.executable, "-m", "yt_dlp", "-q", "--no-config", "-o", str(video)]
+        subprocess.run([*download, f"{url}/{clip.youtube_id}.mp4"], check=True)
+        cut = [ffmpeg, "-v", "error", "-ss", str(START), "-to", str(END), "-i", str(video), "-threads", "1"]
+        cut += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-c:a", "aac", f"{video}.mp4"]
+        subprocess.run(cut, check=True)
+        video.unlink()
+    return time.perf_counter() - began
+
+
+def parts(source: YouTube, clips: list[Clip], folder: pathlib.Path) -> tuple[float, float]:
+    """Returns the seconds that yt-dlp as a library and the cut take for all clips."""
+    downloading = cutting = 0.0
+    for clip in clips:
+        scratch = folder / clip.youtube_id
+        scratch.mkdir()
+        began = time.perf_counter()
+        (fetched,) = source.fetch(Unit(clip.youtube_id, (clip,)), FetchContext(scratch))
+        assert isinstance(fetched, Fetched), fetched
+        downloaded = time.perf_counter()
+        reencode_clip(fetched.video, None, scratch / "cut.mp4", START, END, CutSettings(), DecodeLimits())
+        downloading += downloaded - began
+        cutting += time.perf_counter() - downloaded
+        shutil.rmtree(scratch)
+    return downloading, cutting
+
+
+def whole_way(source: YouTube, clips: list[Clip], folder: pathlib.Path) -> float:
+    """Returns seconds for all clips; the worker was started before."""
+    config = AcquireConfig(sources=(source,), min_free_gb=0.1, workers=1, state=folder / "state")
+    first, rest = clips[:1], clips[1:]
+    run = Run(version=VERSION, clips=first, store=str(folder / "store"), config=config, say=lambda line: None)
+    acquire(run)
+    began = time.perf_counter()
+    summary = acquire(dataclasses.replace(run, clips=rest, name="measured"))
+    assert summary.stored == len(rest), summary
+    return (time.perf_counter() - began) * len(clips) / len(rest)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Nothing:
+    """A source that has nothing: what is left is planning, the work list, the budget and the ledger."""
+
+    kind: ClassVar[str] = "nothing"
+    name: str = "nothing"
+    manners: Manners = Manners(concurrency=4)  # noqa: RUF009 (frozen)
+    fetcher: str = "none"
+
+    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | Missed]:
+        """Yields a unit a clip."""
+        for clip in clips:
+            yield Unit(clip.youtube_id, (clip,))
+
+    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
+        """Says that the clip is gone."""
+        yield Missed(unit.clips, Outcome(Reason.GONE, "made for a benchmark"))
+
+
+def peak_memory(rows: int) -> tuple[float, float]:
+    """Returns the peak in MB, and the seconds, of a run over so many rows in a process of its own."""
+    began = time.perf_counter()
+    command = [sys.executable, __file__, f"--memory_child={rows}"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1]), time.perf_counter() - began
+
+
+def memory_child(rows: int) -> None:
+    """Runs over so many rows and prints this process's peak in MB."""
+    clips = tuple(
+        Clip(Split.TRAIN, f"{number:011d}", 0, 10, VERSION.class_names[number % 600]) for number in range(rows)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        config = AcquireConfig(sources=(Nothing(),), min_free_gb=0.1, workers=1, state=pathlib.Path(folder, "state"))
+        store = str(pathlib.Path(folder, "store"))
+        acquire(Run(version=VERSION, clips=clips, store=store, config=config, say=lambda line: None))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--videos", type=int, default=30)
+    parser.add_argument("--rows", default="1000,10000,100000", help="rows of the memory runs")
+    parser.add_argument("--memory_child", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.memory_child is not None:
+        memory_child(args.memory_child)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        print_overhead(pathlib.Path(name), args.videos)
+    print("\n| rows | peak memory, MB | seconds |\n| --- | --- | --- |")
+    for rows in args.rows.split(","):
+        megabytes, seconds = peak_memory(int(rows))
+        print(f"| {int(rows):,} | {megabytes:.0f} | {seconds:.1f} |", flush=True)
+
+
+def print_overhead(folder: pathlib.Path, videos: int) -> None:
+    """Measures and prints the first table."""
+    for part in ("served", "hand", "parts", "whole"):
+        (folder / part).mkdir()
+    clips = []
+    for number, path in enumerate(make_clips(folder / "made", videos)):
+        clip = Clip(Split.TRAIN, f"{number:011d}", START, END, "archery")
+        shutil.copyfile(path, folder / "served" / f"{clip.youtube_id}.mp4")
+        clips.append(clip)
+    url = serve(folder / "served")
+    source = YouTube(name="site", url=url + "/{youtube_id}.mp4", manners=Manners(concurrency=1), request_pause=0.0)
+    hand = by_hand(url, clips, folder / "hand")
+    downloading, cutting = parts(source, clips, folder / "parts")
+    whole = whole_way(source, clips, folder / "whole")
+    print(f"{videos} videos of 10 s, 340x256, a clip of {END - START} s each; seconds a clip:\n")
+    print("| by hand | yt-dlp as a library | cut | acquire, all | of it overhead |\n| --- | --- | --- | --- | --- |")
+    columns = [hand, downloading, cutting, whole, whole - downloading - cutting]
+    print("| " + " | ".join("-" if value is None else f"{value / videos:.3f}" for value in columns) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
