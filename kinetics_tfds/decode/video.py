@@ -1,0 +1,181 @@
+"""Decoding the video packets of a file, from one place in it onward."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import cast
+
+import av
+
+from kinetics_tfds.decode.container import DECODERS, Media, check_pixels, decoder_max_pixels, reason_of
+from kinetics_tfds.decode.damage import Damaged, MissingFrames, NoFrames
+from kinetics_tfds.decode.failure import failed
+from kinetics_tfds.decode.frames import Orientation, orientation_of
+from kinetics_tfds.decode.nal import NalReader
+from kinetics_tfds.decode.structure import AVI
+from kinetics_tfds.decode.types import DecodeLimits, FailureReason
+
+_TOO_MANY_PIXELS = "exceeds specified max pixel count"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shown:
+    """One frame and when it is shown.
+
+    Attributes:
+        time: presentation time in seconds.
+        duration: seconds it is shown by the file; 0 where the file does not say.
+        frame: the decoded frame.
+    """
+
+    time: Fraction
+    duration: Fraction
+    frame: av.VideoFrame
+
+
+class VideoRun:
+    """Decodes packets in file order into frames in presentation order.
+
+    Attributes:
+        missing: keeps count of frames that should have come.
+        orientation: how frames are to be shown; known from the first frame on.
+        decoding_time: when the packet fed last is to be decoded, in seconds.
+    """
+
+    def __init__(self, media: Media, limits: DecodeLimits) -> None:
+        self._media = media
+        self._time_base = media.time_base
+        self._limits = limits
+        self._decoder, self._scout = media.video.codec_context, None
+        self._begun = False
+        self._key_pts: int | None = None  # of the first key frame: what is shown before it may not be decodable
+        self._keyed = False
+        self._passed_over: Exception | None = None
+        self._last: Shown | None = None
+        # AVI stores no presentation times, but one packet a frame at even distances: the first frame out has the time
+        # of the first packet in, and so on.
+        self._packet_times: collections.deque[int] | None = collections.deque() if media.kind == AVI else None
+        self._nal = NalReader(media.codec, media.video.codec_context.extradata)
+        self.missing = MissingFrames(media)
+        self.orientation = Orientation()
+        self.decoding_time = Fraction(0)
+
+    def feed(self, packet: av.Packet) -> Iterator[Shown]:
+        """Decodes one packet and yields the frames that are due."""
+        if packet.size == 0 and packet.dts is not None:
+            return  # "as before" in AVI; to the decoder it would mean the end
+        if not self._begun:
+            self._begun = True
+            self._decoder, self._scout = make_decoder(self._media, self._limits, packet)
+        if packet.size:
+            self._note(packet)
+        for frame in self._decode(packet):
+            if frame.is_corrupt:
+                if self._leading(frame.pts):
+                    continue
+                raise Damaged(FailureReason.CORRUPT, f"the frame at {self._at(frame.pts)} is damaged")
+            check_pixels(frame.width, frame.height, self._limits)
+            shown = self._timed(frame)
+            self.missing.shown(frame.pts, frame.interlaced_frame)
+            if self._last is None and self._scout is None:
+                self.orientation = orientation_of(frame)
+            if self._last is None or shown.time > self._last.time:
+                self._last = shown
+                yield shown
+            else:
+                self.missing.repeated()
+
+    def check_any(self) -> None:
+        """Called at the file's end: raises if nothing was shown."""
+        if self._last is None:
+            if self._passed_over is not None:
+                raise Damaged(FailureReason.CORRUPT, f"no frame decodes: {reason_of(self._passed_over)}")
+            raise NoFrames(FailureReason.NO_VIDEO, "the video stream holds no frame")
+
+    def _note(self, packet: av.Packet) -> None:
+        if packet.is_corrupt:
+            raise Damaged(FailureReason.CORRUPT, f"the data at {self._at(packet.pts)} is cut short")
+        if self._nal.forbidden(bytes(packet)):
+            detail = f"the data at {self._at(packet.pts)} holds bytes that no encoder writes"
+            raise Damaged(FailureReason.CORRUPT, detail)
+        if packet.dts is not None:
+            self.decoding_time = packet.dts * self._time_base
+        if self._packet_times is not None and packet.dts is not None:
+            self._packet_times.append(packet.dts)
+        if packet.is_keyframe and not self._keyed:
+            self._keyed, self._key_pts = True, packet.pts
+        if not packet.is_discard and not self._leading(packet.pts):
+            self.missing.sent(packet.pts)
+
+    def _decode(self, packet: av.Packet) -> list[av.VideoFrame]:
+        try:
+            if self._scout is not None and packet.size and self._last is None:
+                frames = self._scout.decode(packet)
+                for frame in frames:
+                    check_pixels(frame.width, frame.height, self._limits)
+                    self.orientation = orientation_of(frame)
+                if any(frame.format.components[0].bits > 8 for frame in frames):
+                    self._decoder, self._scout = self._scout, None  # this libvpx decodes 8 bits only
+                    return frames
+            return self._decoder.decode(packet)
+        except MemoryError:
+            raise
+        except (av.error.PatchWelcomeError, av.error.NotImplementedError) as error:
+            if self._last is not None:
+                raise Damaged(FailureReason.CORRUPT, f"at {self._at(packet.pts)}: {reason_of(error)}") from error
+            raise failed(FailureReason.UNSUPPORTED_CODEC, reason_of(error)) from error
+        except (av.FFmpegError, ValueError) as error:
+            if _TOO_MANY_PIXELS in reason_of(error):
+                raise failed(FailureReason.TOO_LARGE, reason_of(error).partition(",")[0]) from error
+            if self._leading(packet.pts):
+                self._passed_over = error
+                return []
+            raise Damaged(FailureReason.CORRUPT, f"at {self._at(packet.pts)}: {reason_of(error)}") from error
+
+    def _leading(self, pts: int | None) -> bool:
+        """Whether a picture comes before the first key frame, in the file or on the screen."""
+        return not self._keyed or (pts is not None and self._key_pts is not None and pts < self._key_pts)
+
+    def _timed(self, frame: av.VideoFrame) -> Shown:
+        if self._packet_times is not None:
+            ticks = self._packet_times.popleft() if self._packet_times else None
+        else:
+            ticks = frame.pts if frame.pts is not None else frame.dts
+        duration = (frame.duration or 0) * self._time_base
+        if ticks is not None:
+            return Shown(ticks * self._time_base, duration, frame)
+        if self._last is None:
+            return Shown(Fraction(0), duration, frame)
+        return Shown(self._last.time + (duration or self._last.duration or Fraction(1, 25)), duration, frame)
+
+    def _at(self, pts: int | None) -> str:
+        return "an unknown time" if pts is None else f"{float(pts * self._time_base):.3f} s"
+
+
+def make_decoder(
+    media: Media, limits: DecodeLimits, first: av.Packet
+) -> tuple[av.VideoCodecContext, av.VideoCodecContext | None]:
+    """Returns a decoder (one thread, for the pool keeps the cores busy) and perhaps a scout.
+
+    Decoders report every error. Only H.264 that was cut in front of a picture other than an IDR may refer to pictures
+    that are gone without being damaged; there the decoder goes on, and marks the frames that suffered.
+
+    The scout is FFmpeg's own decoder where another one does the work. It looks at the first picture, for only it knows
+    the container's side data and refuses too many pixels before there is memory for them.
+    """
+    own = media.video.codec_context
+    name = DECODERS[media.codec]
+    cut = media.codec == "h264" and not NalReader("h264", own.extradata).is_idr(bytes(first))
+    options = {"err_detect": "crccheck" if cut else "explode+crccheck", "max_pixels": str(decoder_max_pixels(limits))}
+    if not own.is_open:
+        own.thread_count = 1
+        own.options = {**options, "strict": "1"} if name == "libdav1d" else options
+    if not name.startswith("libvpx"):
+        return own, None
+    other = cast(av.VideoCodecContext, av.CodecContext.create(name, "r"))
+    other.thread_count = 1
+    other.options = options
+    return other, own
