@@ -24,7 +24,7 @@ def bytes_per_second(settings: DecodeSettings) -> float:
     5.7
     """
     side = settings.short_side or _SOURCE_SHORT_SIDE
-    detail = (_REFERENCE_SIDE / side) ** 0.35
+    detail = (_REFERENCE_SIDE / side) ** 0.65
     frame = side * side * _ASPECT * _bytes_per_pixel(settings.quality) * detail
     audio = 2 * settings.audio_rate if settings.audio_rate else 0
     return (settings.fps or _SOURCE_FPS) * frame + audio
