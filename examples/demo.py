@@ -17,16 +17,12 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import numpy as np
 import tensorflow_datasets as tfds
-from contact_sheet import Row, draw_sheet
 
-import kinetics_tfds  # noqa: F401  registers the datasets
+from kinetics_tfds import loader
 from kinetics_tfds.shards.manifest import read_manifest
 
 DATASET = "kinetics600/sample"
-COLUMNS = 8
-STEP = 2  # frames between columns
 
 
 def main() -> int:
@@ -39,7 +35,7 @@ def main() -> int:
     print_table(builder)
     sheet = folder / "contact_sheet.png"
     draw(builder, sheet)
-    print(f"\nThe dataset is in {builder.data_dir}\nFrames as loaded: {sheet}")
+    print(f"\nThe dataset is in {builder.data_dir}\nIts frames, as loaded: {sheet}")
     return 0
 
 
@@ -78,23 +74,19 @@ def print_table(builder: Any) -> None:
 
 
 def draw(builder: Any, path: pathlib.Path) -> None:
-    """Draws the first validation clip of each class."""
-    names = builder.info.features["label"]
-    rows, times = {}, []
-    for example in tfds.as_numpy(builder.as_dataset(split="validation")):
-        title = names.int2str(int(example["label"]))
-        chosen = slice(0, COLUMNS * STEP, STEP)
-        times = np.round(example["timestamps"][chosen], 1).tolist()
-        source = f"{example['original_width']}x{example['original_height']}, {example['original_fps']:.0f} fps"
-        rows.setdefault(title, Row(title, f"{example['youtube_id'].decode()} · {source}", example["video"][chosen]))
-    title = f"{builder.name}/{builder.builder_config.name}"
-    draw_sheet(
-        path,
-        title,
-        "A clip a row, as tfds.load gives it: the motion is the class, not the shape, colour or place.",
-        times,
-        [rows[name] for name in sorted(rows)],
+    """Loads the validation split as one batch, as a trainer would, and draws it: the motion is the class."""
+    batches = loader.make_dataset(
+        builder,
+        split="validation",
+        sampling=loader.CentreClip(num_frames=8, stride=2),
+        spatial=loader.CentreCrop(112),
+        batch_size=8,
     )
+    batch = next(iter(batches))
+    print("\nOne batch of the loader:")
+    for name, value in batch.items():
+        print(f"  {name:6} {value.dtype.name:7} {list(value.shape)}")
+    loader.show(batch, builder.info.features["label"].names).save(path)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ def test_the_demo_builds_loads_and_draws(repo, tmp_path):
     assert rows["train"][:5] == ["17", "16", "1", "8", "1600"]
     assert rows["test"][:5] == ["3", "2", "1", "-", "200"]
     sheet = cv2.imread(str(tmp_path / "demo" / "contact_sheet.png"))
+    assert "video  uint8   [8, 1, 8, 112, 112, 3]" in done.stdout
     assert sheet.shape[0] > 1000
-    assert sheet.shape[1] > 2000
+    assert sheet.shape[1] > 1000
     assert sheet.std() > 20

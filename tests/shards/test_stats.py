@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
 from kinetics_tfds.shards.prepared import open_prepared
 from kinetics_tfds.shards.stats import describe_classes, jpeg_size, read_record_stats, read_split_stats
@@ -42,9 +41,10 @@ def test_sizes_and_rates_come_from_the_records(prepared):
 
 @pytest.mark.parametrize("progressive", [False, True])
 def test_sizes_of_jpeg_images(progressive):
-    file = io.BytesIO()
-    Image.fromarray(np.zeros((50, 70, 3), np.uint8)).save(file, "JPEG", progressive=progressive, comment=b"x" * 300)
-    assert jpeg_size(file.getvalue()) == "70x50"
+    options = [cv2.IMWRITE_JPEG_PROGRESSIVE, int(progressive), cv2.IMWRITE_JPEG_RST_INTERVAL, 4]
+    image = cv2.imencode(".jpg", np.zeros((50, 70, 3), np.uint8), options)[1].tobytes()
+    comment = b"\xff\xfe\x01\x02" + bytes(256)
+    assert jpeg_size(image) == jpeg_size(image[:2] + comment + image[2:]) == "70x50"
     assert jpeg_size(b"\xff\xd8") == jpeg_size(b"") == jpeg_size(b"GIF89a") == "unknown"
 
 
