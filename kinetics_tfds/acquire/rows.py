@@ -10,6 +10,7 @@ import os
 import pathlib
 import posixpath
 import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 
 from kinetics_tfds.acquire.http import open_url
@@ -37,7 +38,8 @@ def read_rows(version: KineticsVersion, store: Store, given: Sequence[str] = (),
     Raises:
         AnnotationError: a list cannot be used, or there is none and none can be downloaded.
     """
-    with store.scratch() as scratch:
+    with tempfile.TemporaryDirectory(prefix="kinetics-lists-") as folder:
+        scratch = pathlib.Path(folder)
         local = possible_files(version, _lists_in(store, scratch))
         if given:
             files = _expand(given)

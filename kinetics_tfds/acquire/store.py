@@ -81,21 +81,22 @@ class Store(Protocol):
         ...
 
 
-def open_store(root: str | os.PathLike[str]) -> Store:
-    """Opens a store, which need not exist yet.
+def open_store(root: str | os.PathLike[str], create: bool = True) -> Store:
+    """Opens a store.
 
     Args:
         root: a local folder, or a bucket's URL (`gs://`, `s3://`, `memory://`) that fsspec has a driver for.
+        create: make it where it is not there yet; off for reports, which change nothing.
 
     Raises:
-        AcquireError: the folder cannot be made or written.
+        AcquireError: the folder is not there, or cannot be made or written.
     """
     path = os.fspath(root)
     if "://" in path:
         from kinetics_tfds.acquire.bucket import BucketStore  # only buckets need fsspec
 
         return BucketStore(path)
-    return LocalStore(path)
+    return LocalStore(path, create)
 
 
 def clip_path(clip: Clip, suffix: str = ".mp4") -> str:
@@ -146,9 +147,13 @@ class LocalStore:
         root: the folder, absolute.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, create: bool = True) -> None:
         self.root = os.path.abspath(os.path.expanduser(root))
         self._hidden = pathlib.Path(self.root, HIDDEN)
+        if not create:
+            if not os.path.isdir(self.root):
+                raise AcquireError(f"There is no store {self.root!r}.", "Check --store: it names the folder of clips.")
+            return
         try:
             self._hidden.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -170,7 +175,7 @@ class LocalStore:
     def scratch(self) -> Iterator[pathlib.Path]:
         """See `Store`."""
         base = self._hidden / "tmp"
-        base.mkdir(exist_ok=True)
+        base.mkdir(parents=True, exist_ok=True)
         scratch.remove_dead(base)
         with scratch.folder(base) as path:
             yield path

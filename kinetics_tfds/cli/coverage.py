@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from kinetics_tfds.annotations import get_version
 
     version = get_version(args.dataset)
-    store = open_store(args.store)
+    store = open_store(args.store, create=False)
     rows = read_rows(version, store, args.annotations, keep=False)
     standings = list(find_standings(rows.clips, store, version))
     counted = coverage.count(version, rows.digest(), standings)

@@ -58,7 +58,7 @@ def _take(args: argparse.Namespace) -> list:
     from kinetics_tfds.annotations import get_version
 
     version = get_version(args.dataset)
-    store = open_store(args.store)
+    store = open_store(args.store, create=False)
     rows = read_rows(version, store, args.annotations, keep=False)
     entries = snapshot.take_snapshot(rows.clips, store, version, args.rehash)
     if args.out:
