@@ -9,9 +9,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kinetics_tfds.loader.colour import ColourJitter as ColourJitter
     from kinetics_tfds.loader.dataset import make_dataset as make_dataset
+    from kinetics_tfds.loader.dataset import steps_per_epoch as steps_per_epoch
+    from kinetics_tfds.loader.device import finish as finish
+    from kinetics_tfds.loader.erasing import RandomErasing as RandomErasing
     from kinetics_tfds.loader.evaluation import Scores as Scores
+    from kinetics_tfds.loader.filmstrip import show as show
+    from kinetics_tfds.loader.jax_batches import JaxBatches as JaxBatches
+    from kinetics_tfds.loader.jax_batches import local_rows as local_rows
+    from kinetics_tfds.loader.mixing import MixupCutMix as MixupCutMix
+    from kinetics_tfds.loader.pixels import NORMALISATIONS as NORMALISATIONS
     from kinetics_tfds.loader.pixels import normalise as normalise
+    from kinetics_tfds.loader.preset_files import load_preset as load_preset
+    from kinetics_tfds.loader.presets import PRESETS as PRESETS
+    from kinetics_tfds.loader.presets import Preset as Preset
+    from kinetics_tfds.loader.presets import get_preset as get_preset
+    from kinetics_tfds.loader.rand_augment import RandAugment as RandAugment
     from kinetics_tfds.loader.recipe import Recipe as Recipe
     from kinetics_tfds.loader.sampling import CentreClip as CentreClip
     from kinetics_tfds.loader.sampling import RandomClip as RandomClip

@@ -13,6 +13,7 @@ from kinetics_tfds.loader.plan import UNSET, make_plan
 from kinetics_tfds.loader.presets import Preset
 from kinetics_tfds.loader.recipe import Augment, Mix
 from kinetics_tfds.loader.sampling import Sampling
+from kinetics_tfds.loader.service import build as build_with_service
 from kinetics_tfds.loader.source import open_source
 from kinetics_tfds.loader.spatial import Spatial
 
@@ -38,6 +39,7 @@ def make_dataset(
     audio_seconds: float | None = None,
     on_damage: Literal["raise", "skip"] = "raise",
     parallelism: int | None = None,
+    service: str | None = None,
 ) -> tf.data.Dataset:
     """Returns batches of clips.
 
@@ -77,9 +79,11 @@ def make_dataset(
             out, says so on standard error and counts it: `skipped` int32 [B] is the number so far. In evaluation its
             row is one of those with `mask` False.
         parallelism: threads; None: one a core.
+        service: address of a tf.data service's dispatcher, `grpc://host:port`, whose workers do the work. Order then
+            depends on timing, and iterators cannot be saved: see `service.py`.
 
     Raises:
-        LoaderError: the dataset is not prepared.
+        LoaderError: the dataset is not prepared, or no service answers.
         ConfigError: a choice is out of range or contradicts another.
     """
     plan = make_plan(
@@ -103,7 +107,7 @@ def make_dataset(
         on_damage=on_damage,
         parallelism=parallelism,
     )
-    return pipeline.build(plan)
+    return pipeline.build(plan) if service is None else build_with_service(plan, service)
 
 
 def steps_per_epoch(

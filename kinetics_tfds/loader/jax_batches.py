@@ -202,12 +202,16 @@ class _Reader:
             ) from error
 
 
-def local_rows(array: jax.Array) -> np.ndarray:
-    """Returns this process's rows of a global array, in the order of its own batches.
+def local_rows(batch: Any) -> Any:
+    """Returns this process's rows of a global array, or of each one of a batch, as NumPy, in the order of `id`.
 
-    For what has to meet `id` again, such as the logits of an evaluation step.
+    For what leaves the devices again, such as the logits and labels of an evaluation step.
     """
-    rows = {shard.index[0].start or 0: np.asarray(shard.data) for shard in array.addressable_shards}
+    if isinstance(batch, dict):
+        return {key: local_rows(value) for key, value in batch.items()}
+    if not isinstance(batch, jax.Array):
+        return batch
+    rows = {shard.index[0].start or 0: np.asarray(shard.data) for shard in batch.addressable_shards}
     return np.concatenate([rows[start] for start in sorted(rows)])
 
 
