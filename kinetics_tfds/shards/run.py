@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -134,12 +135,17 @@ def _run_pipeline(transform: WriteShards, options: PipelineOptions, runner: Any,
     if runner is None and options.view_as(StandardOptions).runner is None:
         # Beam's own default would first try to download another runner.
         runner = "FnApiRunner"
+    if runner == "FnApiRunner":
+        # It says a lot about its own stages, and `tfds` shows everything.
+        logging.getLogger("apache_beam").setLevel(logging.WARNING)
     pipeline = beam.Pipeline(runner=runner, options=options)
     _ = pipeline | transform
     try:
         pipeline.run().wait_until_finish()
     except Exception as error:
         found = staging.read_error()
+        if found is None and "KeyboardInterrupt" in str(error):
+            found = WorkerError("The build was interrupted.", "The same command goes on: finished shards are kept.")
         if found is not None:
             raise found from None
         raise WorkerError(

@@ -62,7 +62,7 @@ class WriteShards(beam.PTransform):
         self._job = job
         self._numbers = numbers
 
-    def expand(self, pcoll: Any) -> Any:
+    def expand(self, pcoll):  # no type hints: Beam would log each that it cannot use
         """Applies the transform to a pipeline's root."""
         return (
             pcoll
@@ -97,12 +97,16 @@ class _WriteShard(beam.DoFn):
             return
         all_requested = threading.Event()
         self._in_hand.append(self._threads.submit(self._write, self._shared, number, all_requested))
-        all_requested.wait()
-        # All clips of the shard before were decoded ahead of this one's last: that shard is as good as written.
-        while len(self._in_hand) > 1:
-            yield from self._finish()
+        try:
+            all_requested.wait()
+            # All clips of the shard before were decoded ahead of this one's last: that shard is as good as written.
+            while len(self._in_hand) > 1:
+                yield from self._finish()
+        except (Exception, KeyboardInterrupt):
+            self._shared.writer.staging.ask_to_stop()  # or the other thread would finish its shard first
+            raise
 
-    def finish_bundle(self) -> Iterator[Any]:
+    def finish_bundle(self):
         window = beam.transforms.window.GlobalWindow()
         while self._in_hand:
             for name in self._finish():

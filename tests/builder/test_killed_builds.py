@@ -122,6 +122,22 @@ def test_killed_once_in_the_middle(folder, untouched, tmp_path):
 
 
 @pytest.mark.slow
+def test_interrupted_at_the_keyboard(folder, untouched, tmp_path):
+    build = Build(folder, tmp_path)
+    assert build.wait_for(lambda: len(build.finished()) >= 1)
+    build.process.send_signal(signal.SIGINT)
+    out, _ = build.process.communicate(timeout=60)
+    assert build.process.returncode == 1
+    assert out.rstrip().endswith(
+        "WorkerError: The build was interrupted.\n  Next: The same command goes on: finished shards are kept."
+    )
+    kept = build.finished()
+    again = Build(folder, tmp_path)
+    again.end()
+    check_whole(again, untouched, kept)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_many_random_points(folder, untouched, tmp_path, seed):
