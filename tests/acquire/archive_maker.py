@@ -25,7 +25,7 @@ def tar(members: dict[str, bytes] | list, *, format: int = tarfile.PAX_FORMAT) -
 
 
 def tar_gz(members) -> bytes:
-    return gzip.compress(tar(members), 1)
+    return gzip.compress(tar(members), 1, mtime=0)
 
 
 def make_zip(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:

@@ -43,13 +43,13 @@ def member(name, content=b"", kind=tarfile.REGTYPE, link=""):
         ("train.csv", b"name,colour\nyoga,blue\n", "no rows of a known form; its first line is 'name,colour'"),
         ("train.csv", b"label,youtube_id,time_start\nyoga,abcdefghijk,7\n", "has no column time_end"),
         ("train.csv", bytes(range(128, 256)) * 20, "not UTF-8"),
-        ("train.csv", gzip.compress(TEXT.encode())[:-900], "damaged"),
+        ("train.csv", gzip.compress(TEXT.encode(), mtime=0)[:-900], "damaged"),
         ("train.json", forms.json_by_id(CLIPS)[:-30].encode(), "cut off"),
         ("train.json", b'{"abcdefghijk": [' + b"[" * 200_000, "not a JSON list of Kinetics"),
         ("train.json", b'{"a": 1} trailing', "after its end"),
         ("train.json", b"[1, 2]", "no rows of a known form"),
         ("kinetics600.zip", b"PK\x03\x04" + b"x" * 100, "damaged"),
-        ("kinetics600.tar.gz", gzip.compress(b"x" * 257 + b"ustar" + b"y" * 600), "damaged"),
+        ("kinetics600.tar.gz", gzip.compress(b"x" * 257 + b"ustar" + b"y" * 600, mtime=0), "damaged"),
     ],
 )
 def test_what_is_no_list_is_named(tmp_path, name, content, message):
