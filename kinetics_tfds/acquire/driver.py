@@ -14,14 +14,15 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from kinetics_tfds.acquire.due import Due, Rules, find_due, jitter
-from kinetics_tfds.acquire.ledger import LedgerWriter, Record, State, clip_key, fold, read_ledger
-from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
+from kinetics_tfds.acquire.ledger import LedgerWriter, Record, clip_key, read_ledger
+from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.progress import Progress, describe_seconds, shown
 from kinetics_tfds.acquire.settings import AcquireConfig
 from kinetics_tfds.acquire.source import Missed, PlanContext, Source, StoppedError, Unit
+from kinetics_tfds.acquire.states import KeySet, States
 from kinetics_tfds.acquire.stop import stopping
 from kinetics_tfds.acquire.store import Store, open_store
-from kinetics_tfds.acquire.work import FOLDER, WorkList, read_work, write_work
+from kinetics_tfds.acquire.work import FOLDER, WorkList, next_attempt, read_work, write_work
 from kinetics_tfds.acquire.worker import Task, Worker, cache_of, make_record
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import KineticsVersion
@@ -94,18 +95,26 @@ def acquire(run: Run) -> Summary:
             _exhaust(run, source, store, had, began, records)
     finally:
         store.remove_hidden(f"{FOLDER}/{run.name}")
-    stored = _stored_since(fold(read_ledger(store)), began) - had
-    wanted = {clip_key(clip) for clip in run.clips}
-    return Summary(len(had), len(stored & wanted), len(wanted - had - stored), dict(records.counts))
+    states = States(read_ledger(store))
+    stored = sum(states.stored_since(key, began) for clip in run.clips if (key := clip_key(clip)) not in had)
+    return Summary(len(had), stored, len(run.clips) - len(had) - stored, dict(records.counts))
 
 
-def have_keys(clips: Sequence[Clip], listing: Listing, version: KineticsVersion) -> set[str]:
+def have_keys(clips: Sequence[Clip], listing: Listing, version: KineticsVersion) -> KeySet:
     """Returns the keys of the rows that a store has a file for."""
-    return {clip_key(clip) for clip in match_clips(clips, listing, version).found}
+    return KeySet(clip_key(clip) for clip in match_clips(clips, listing, version).found)
 
 
-def _stored_since(states: Mapping[str, tuple[State, ...]], began: float) -> set[str]:
-    return {key for key, found in states.items() if any(s.reason is Reason.STORED and s.time >= began for s in found)}
+@dataclasses.dataclass(frozen=True)
+class _Have:
+    """The rows that are in the store by now: before the run, or stored by it."""
+
+    had: KeySet
+    states: States
+    began: float
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and (key in self.had or self.states.stored_since(key, self.began))
 
 
 class _Records:
@@ -113,14 +122,14 @@ class _Records:
         self.counts: Counts = collections.Counter()
 
 
-def _exhaust(run: Run, source: Source, store: Store, had: set[str], began: float, records: _Records) -> None:
+def _exhaust(run: Run, source: Source, store: Store, had: KeySet, began: float, records: _Records) -> None:
     """Runs passes over one source until no row is due there within this run."""
     rules = Rules(run.config.retry, began, run.force)
     # Each pass may be the last try of some row; refusals are bounded by the breaker, but for a video that is always
     # refused.
     for number in range(run.config.retry.attempts + source.manners.max_trips + 1):
-        states = fold(read_ledger(store))
-        due = find_due(run.clips, had | _stored_since(states, began), states, source.name, rules, time.time())
+        states = States(read_ledger(store))
+        due = find_due(run.clips, _Have(had, states, began), states, source.name, rules, time.time())
         if not due.now and due.last_at is None:
             _say_rest(run, source, due)
             return
@@ -142,9 +151,7 @@ def _exhaust(run: Run, source: Source, store: Store, had: set[str], began: float
         store.remove_hidden(work.folder)
 
 
-def _write_pass(
-    run: Run, source: Source, store: Store, due: Due, states: Mapping[str, tuple[State, ...]], number: int
-) -> WorkList:
+def _write_pass(run: Run, source: Source, store: Store, due: Due, states: States, number: int) -> WorkList:
     folder = f"{FOLDER}/{run.name}/{source.name}-{number}"
     cache = cache_of(source, run.config)
     context = PlanContext(version=run.version.name, cache=cache, check=_check, log=run.say)
@@ -162,7 +169,7 @@ def _without_missed(
     planned: Iterable[Unit | Missed],
     source: Source,
     run: str,
-    states: Mapping[str, tuple[State, ...]],
+    states: States,
     ledger: LedgerWriter,
 ) -> Iterator[Unit]:
     """Yields the units; rows that the source surely does not have are recorded, a thousand at a time."""
@@ -172,8 +179,7 @@ def _without_missed(
             yield item
             continue
         for clip in item.clips:
-            state = next((s for s in states.get(clip_key(clip), ()) if s.source == source.name), None)
-            attempt = state.attempts + 1 if state is not None else 1
+            attempt = next_attempt(clip, states, source.name)
             batch.append(make_record(clip, item.outcome, source, run, "", attempt, time.time()))
         if len(batch) >= 1000:
             ledger.write(batch)

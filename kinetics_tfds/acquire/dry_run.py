@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kinetics_tfds.acquire.driver import have_keys
 from kinetics_tfds.acquire.due import Rules, find_due
-from kinetics_tfds.acquire.ledger import Record, fold, read_ledger
+from kinetics_tfds.acquire.ledger import Record, read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.progress import describe_seconds, units_seconds
 from kinetics_tfds.acquire.settings import AcquireConfig
 from kinetics_tfds.acquire.source import Missed, PlanContext, Source
+from kinetics_tfds.acquire.states import States
 from kinetics_tfds.acquire.store import Store
 from kinetics_tfds.acquire.worker import cache_of
 from kinetics_tfds.annotations.clip import Clip
@@ -32,7 +33,7 @@ def describe(
     now = time.time()
     have = have_keys(clips, store.listing(), version)
     sizes = _Sizes()
-    states = fold(sizes.watch(read_ledger(store)))
+    states = States(sizes.watch(read_ledger(store)))
     rules = Rules(config.retry, now, force)
     lines = [f"{len(clips):,} rows of {version.title} wanted, {len(have):,} of them in {store.root}"]
     most = 0

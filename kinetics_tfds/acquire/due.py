@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Container, Iterable
 
-from kinetics_tfds.acquire.ledger import State, clip_key
+from kinetics_tfds.acquire.ledger import clip_key
 from kinetics_tfds.acquire.outcome import OutcomeClass, class_of
 from kinetics_tfds.acquire.settings import RetrySettings
+from kinetics_tfds.acquire.states import State, States
 from kinetics_tfds.annotations.clip import Clip
 
 _NEVER = float("inf")
@@ -80,8 +81,8 @@ class Due:
 
 def find_due(
     clips: Iterable[Clip],
-    have: Collection[str],
-    states: Mapping[str, tuple[State, ...]],
+    have: Container[str],
+    states: States,
     source: str,
     rules: Rules,
     now: float,
@@ -103,7 +104,7 @@ def find_due(
         key = clip_key(clip)
         if key in have:
             continue
-        state = next((state for state in states.get(key, ()) if state.source == source), None)
+        state = states.get(key, source)
         due = due_at(key, state, rules)
         if due <= now:
             ready.append(clip)

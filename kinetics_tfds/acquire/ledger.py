@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.store import Store
@@ -88,24 +88,6 @@ def clip_key(clip: Clip) -> str:
     return f"{clip.split}/{clip.id}"
 
 
-class State(NamedTuple):
-    """Where a row stands at one source, after all its records.
-
-    Attributes:
-        source: the source's name.
-        reason: of the last attempt.
-        attempts: how many attempts there were, those that ended run-level left out.
-        time: when the last one ended, seconds since 1970.
-        sha256: of the stored file, if the last attempt stored it.
-    """
-
-    source: str
-    reason: Reason
-    attempts: int
-    time: float
-    sha256: str | None = None
-
-
 class LedgerWriter:
     """Appends records; safe for several threads of one process."""
 
@@ -173,25 +155,6 @@ def read_ledger(store: Store) -> Iterator[Record]:
             record = parse_line(line)
             if record is not None:
                 yield record
-
-
-def fold(records: Iterable[Record]) -> dict[str, tuple[State, ...]]:
-    """Returns where every row stands: for each row's key, its state at each source that was tried.
-
-    The last attempt by time counts. One that ended run-level says nothing about the clip and is not counted among its
-    attempts. A record read twice (merged ledgers) counts once.
-    """
-    states: dict[str, tuple[State, ...]] = {}
-    for record in records:
-        key = record.key
-        before = states.get(key, ())
-        old = next((state for state in before if state.source == record.source), None)
-        if old is not None and record.time < old.time:
-            continue
-        counted = record.attempt - (record.outcome_class is OutcomeClass.RUN_LEVEL)
-        new = State(record.source, record.reason, counted, record.time, record.sha256)
-        states[key] = (*(state for state in before if state.source != record.source), new)
-    return states
 
 
 def to_table(records: Iterable[Record]) -> pyarrow.Table:

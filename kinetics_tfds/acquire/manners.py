@@ -149,7 +149,8 @@ class Budget:
                         state.probing_until = now + _PROBE_SECONDS
                     if self._manners.units_per_hour is not None:
                         state.begun.append(now)
-                    state.next_unit = now + self._random.uniform(*self._manners.pause)
+                    if self._manners.pause[1] > 0:
+                        state.next_unit = now + self._random.uniform(*self._manners.pause)
                     return Turn(self, now, probing)
             self._sleep(min(wait, _LONGEST_SLEEP))
 

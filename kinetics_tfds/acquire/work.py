@@ -7,10 +7,12 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
-from kinetics_tfds.acquire.ledger import State, clip_key
+from kinetics_tfds.acquire.ledger import clip_key
+from kinetics_tfds.acquire.outcome import Reason
 from kinetics_tfds.acquire.source import Unit
+from kinetics_tfds.acquire.states import States
 from kinetics_tfds.acquire.store import Store
 from kinetics_tfds.annotations.clip import Clip, Split
 
@@ -58,7 +60,7 @@ def write_work(
     folder: str,
     units: Iterable[Unit],
     expected_clips: int,
-    states: Mapping[str, tuple[State, ...]],
+    states: States,
     source: str,
 ) -> WorkList:
     """Writes units into shard files; which shard a unit goes to depends on its key alone.
@@ -78,7 +80,7 @@ def write_work(
         paths = [scratch / f"{number}" for number in range(shards)]
         files = [stack.enter_context(open(path, "wb")) for path in paths]
         for unit in units:
-            attempts = tuple(_attempt(clip, states, source) for clip in unit.clips)
+            attempts = tuple(next_attempt(clip, states, source) for clip in unit.clips)
             files[_shard(unit.key, shards)].write(_line(WorkItem(unit, attempts)))
             count, clips = count + 1, clips + len(unit.clips)
         for number, (path, file) in enumerate(zip(paths, files, strict=True)):
@@ -104,9 +106,10 @@ def _line(item: WorkItem) -> bytes:
     return json.dumps({"key": item.unit.key, "clips": rows}, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def _attempt(clip: Clip, states: Mapping[str, tuple[State, ...]], source: str) -> int:
-    state = next((state for state in states.get(clip_key(clip), ()) if state.source == source), None)
-    if state is None or state.sha256 is not None:  # never tried, or stored once and lost since
+def next_attempt(clip: Clip, states: States, source: str) -> int:
+    """Returns the number of a row's next attempt at a source, from 1."""
+    state = states.get(clip_key(clip), source)
+    if state is None or state.reason is Reason.STORED:  # never tried, or stored once and lost since
         return 1
     return state.attempts + 1
 

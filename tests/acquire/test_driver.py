@@ -11,10 +11,11 @@ from media import make_video
 
 from kinetics_tfds.acquire.driver import Run, acquire, choose
 from kinetics_tfds.acquire.due import Rules, due_at, find_due
-from kinetics_tfds.acquire.ledger import State, clip_key, read_ledger
-from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
+from kinetics_tfds.acquire.ledger import Record, clip_key, read_ledger
+from kinetics_tfds.acquire.outcome import OutcomeClass, Reason, class_of
 from kinetics_tfds.acquire.settings import AcquireConfig, CheckSettings, CutSettings, RetrySettings
 from kinetics_tfds.acquire.source import Manners, StoppedError
+from kinetics_tfds.acquire.states import State, States
 from kinetics_tfds.acquire.stop import stopping
 from kinetics_tfds.acquire.store import open_store
 from kinetics_tfds.acquire.youtube import YouTube
@@ -256,22 +257,38 @@ RULES = Rules(RetrySettings(attempts=3, first_wait=100, longest_wait=150, rechec
     ],
 )
 def test_when_a_row_is_due(reason, attempts, low, high):
-    assert low <= due_at("train/x", State("s", reason, attempts, 1000.0), RULES) <= high
+    assert low <= due_at("train/x", State(reason, attempts, 1000.0), RULES) <= high
 
 
 def test_forcing_a_class_counts_once_a_run():
     rules = Rules(RULES.retry, began=5000.0, force=frozenset({OutcomeClass.PERMANENT}))
-    assert due_at("x", State("s", Reason.PRIVATE, 1, 1000.0), rules) == 0
-    assert due_at("x", State("s", Reason.PRIVATE, 2, 5001.0), rules) == float("inf")
+    assert due_at("x", State(Reason.PRIVATE, 1, 1000.0), rules) == 0
+    assert due_at("x", State(Reason.PRIVATE, 2, 5001.0), rules) == float("inf")
+
+
+def attempt(row: Clip, reason: Reason, time: float, source: str = "s") -> Record:
+    return Record(
+        split=str(row.split),
+        youtube_id=row.youtube_id,
+        time_start=row.time_start,
+        time_end=row.time_end,
+        source=source,
+        reason=reason,
+        outcome_class=class_of(reason),
+        time=time,
+    )
 
 
 def test_find_due_sorts_all_rows():
     rows = [clip(name) for name in ("new", "have", "gone", "soon", "odd")]
-    states = {
-        clip_key(rows[2]): (State("s", Reason.GONE, 1, 0.0),),
-        clip_key(rows[3]): (State("s", Reason.TIMEOUT, 1, 950.0), State("t", Reason.GONE, 1, 0.0)),
-        clip_key(rows[4]): (State("s", Reason.UNAVAILABLE, 1, 900.0),),
-    }
+    states = States(
+        [
+            attempt(rows[2], Reason.GONE, 0.0),
+            attempt(rows[3], Reason.TIMEOUT, 950.0),
+            attempt(rows[3], Reason.GONE, 0.0, source="t"),
+            attempt(rows[4], Reason.UNAVAILABLE, 900.0),
+        ]
+    )
     due = find_due(rows, {clip_key(rows[1])}, states, "s", RULES, now=1000.0)
     assert (due.now, due.later, due.another_day, due.done_with) == ((rows[0],), 1, 1, 1)
     assert due.next_at == due.last_at

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kinetics_tfds.acquire import ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason, class_of
+from kinetics_tfds.acquire.states import KeySet, State, States
 from kinetics_tfds.acquire.store import open_store
 from kinetics_tfds.annotations.clip import Clip, Split
 
@@ -69,8 +70,9 @@ def test_many_processes_write_at_once(tmp_path):
         process.join(60)
     records = list(ledger.read_ledger(open_store(tmp_path)))
     assert len(records) == 150
-    states = ledger.fold(records)
-    assert {(state.reason, state.attempts) for (state,) in states.values()} == {(Reason.TIMEOUT, 50)}
+    states = States(records)
+    found = [states.get(each.key, "youtube") for each in records]
+    assert {(state.reason, state.attempts) for state in found if state} == {(Reason.TIMEOUT, 50)}
 
 
 def test_fold_keeps_the_last_by_time_at_each_source():
@@ -80,18 +82,48 @@ def test_fold_keeps_the_last_by_time_at_each_source():
         record(reason=Reason.SERVER_ERROR, time=1.0, attempt=1),  # from a file that sorts later
         record(reason=Reason.NOT_IN_SOURCE, time=1.0, source="mirror"),
     ]
-    (states,) = ledger.fold([*records, *records]).values()
-    assert {(s.source, s.reason, s.attempts) for s in states} == {
-        ("youtube", Reason.PRIVATE, 2),
-        ("mirror", Reason.NOT_IN_SOURCE, 1),
-    }
+    states = States([*records, *records])
+    assert states.get(records[0].key, "youtube") == State(Reason.PRIVATE, 2, 3.0)
+    assert states.get(records[0].key, "mirror") == State(Reason.NOT_IN_SOURCE, 1, 1.0)
+    assert states.get(records[0].key, "folder") is None
+    assert not states.stored_since(records[0].key, 0.0)
 
 
 def test_run_level_ends_do_not_count_as_attempts():
-    (states,) = ledger.fold(
-        [record(reason=Reason.TIMEOUT, attempt=1), record(reason=Reason.BOT_CHECK, attempt=2)]
-    ).values()
-    assert states[0].attempts == 1
+    records = [record(reason=Reason.TIMEOUT, attempt=1), record(reason=Reason.BOT_CHECK, attempt=2, time=6.0)]
+    state = States(records).get(records[0].key, "youtube")
+    assert state is not None
+    assert state.attempts == 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from(["a", "b"]), st.integers(0, 50), st.sampled_from(list(Reason)))
+    )
+)
+def test_states_are_the_last_records(drawn):
+    """Against a plain dictionary."""
+    times = {}
+    records = []
+    for place, (number, source, moment, reason) in enumerate(drawn):
+        records.append(record(f"{number:011d}", reason, source=source, time=moment + place / 1000))
+    for each in sorted(records, key=lambda r: r.time):
+        times[each.key, each.source] = each
+    states = States(records)
+    for (key, source), last in times.items():
+        state = states.get(key, source)
+        assert state is not None
+        assert (state.reason, state.time) == (last.reason, last.time)
+    stored = {key for (key, _), last in times.items() if last.reason is Reason.STORED and last.time >= 25}
+    assert {r.key for r in records if states.stored_since(r.key, 25.0)} == stored
+
+
+@given(st.sets(st.text()), st.sets(st.text()))
+def test_key_sets(inside, others):
+    keys = KeySet(inside)
+    assert len(keys) == len(inside)
+    assert all(key in keys for key in inside)
+    assert not any(key in keys for key in others - inside)
 
 
 def test_merging_is_copying_files(tmp_path):
