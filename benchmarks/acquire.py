@@ -21,7 +21,6 @@ import argparse
 import dataclasses
 import http.server
 import pathlib
-import resource
 import shutil
 import subprocess
 import sys
@@ -130,24 +129,33 @@ class Nothing:
         yield Missed(unit.clips, Outcome(Reason.GONE, "made for a benchmark"))
 
 
-def peak_memory(rows: int) -> tuple[float, float]:
-    """Returns the peak in MB, and the seconds, of a run over so many rows in a process of its own."""
+def memory_of(rows: int) -> tuple[float, float, float]:
+    """Returns a run's peak in MB, what the rows themselves take of it, and its seconds, in a process of its own."""
     began = time.perf_counter()
     command = [sys.executable, __file__, f"--memory_child={rows}"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1]), time.perf_counter() - began
+    peak, held = done.stdout.split()[-2:]
+    return float(peak), float(held), time.perf_counter() - began
 
 
 def memory_child(rows: int) -> None:
-    """Runs over so many rows and prints this process's peak in MB."""
+    """Runs over so many rows; prints this process's peak, and the memory of the rows, in MB."""
+    before = _memory("VmRSS")
     clips = tuple(
         Clip(Split.TRAIN, f"{number:011d}", 0, 10, VERSION.class_names[number % 600]) for number in range(rows)
     )
+    held = _memory("VmRSS") - before
     with tempfile.TemporaryDirectory() as folder:
         config = AcquireConfig(sources=(Nothing(),), min_free_gb=0.1, workers=1, state=pathlib.Path(folder, "state"))
         store = str(pathlib.Path(folder, "store"))
         acquire(Run(version=VERSION, clips=clips, store=store, config=config, say=lambda line: None))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(_memory("VmHWM"), held)
+
+
+def _memory(name: str) -> float:
+    """Reads one of Linux's figures about this process, in MB."""
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
 
 
 def main() -> None:
@@ -162,10 +170,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         print_overhead(pathlib.Path(name), args.videos)
-    print("\n| rows | peak memory, MB | seconds |\n| --- | --- | --- |")
+    print("\n| rows | peak memory, MB | of it the rows | seconds |\n| --- | --- | --- | --- |")
     for rows in args.rows.split(","):
-        megabytes, seconds = peak_memory(int(rows))
-        print(f"| {int(rows):,} | {megabytes:.0f} | {seconds:.1f} |", flush=True)
+        peak, held, seconds = memory_of(int(rows))
+        print(f"| {int(rows):,} | {peak:.0f} | {held:.0f} | {seconds:.1f} |", flush=True)
 
 
 def print_overhead(folder: pathlib.Path, videos: int) -> None:

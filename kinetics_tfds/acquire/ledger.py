@@ -96,13 +96,30 @@ class LedgerWriter:
         host = "".join(c if c.isalnum() or c in "-_" else "_" for c in socket.gethostname())[:40]
         self._appender = store.appender(f"{FOLDER}/{stamp}-{host}-{os.getpid()}-{secrets.token_hex(4)}.jsonl")
         self._lock = threading.Lock()
+        self._appending = threading.Lock()
+        self._waiting: list[bytes] = []
+        self._taken = self._safe = 0  # how many calls were taken, and how many of them are on disk
 
     def write(self, records: Iterable[Record]) -> None:
-        """Writes records; when this returns they survive a power cut."""
+        """Writes records; when this returns they survive a power cut.
+
+        Threads that come while another one syncs are written together by the first of them.
+        """
         lines = b"".join(_line(record) for record in records)
-        if lines:
+        if not lines:
+            return
+        with self._lock:
+            self._waiting.append(lines)
+            self._taken += 1
+            mine = self._taken
+        with self._appending:
+            if self._safe >= mine:
+                return
             with self._lock:
-                self._appender.append(lines)
+                data, upto = b"".join(self._waiting), self._taken
+                self._waiting.clear()
+            self._appender.append(data)
+            self._safe = upto
 
     def close(self) -> None:
         """Closes the file."""

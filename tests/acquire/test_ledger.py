@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import multiprocessing
 import pathlib
@@ -73,6 +74,13 @@ def test_many_processes_write_at_once(tmp_path):
     states = States(records)
     found = [states.get(each.key, "youtube") for each in records]
     assert {(state.reason, state.attempts) for state in found if state} == {(Reason.TIMEOUT, 50)}
+
+
+def test_threads_of_one_writer(tmp_path):
+    store = open_store(tmp_path)
+    with ledger.LedgerWriter(store) as writer, concurrent.futures.ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: writer.write([record(f"{number:011d}")]), range(200)))
+        assert len({r.youtube_id for r in ledger.read_ledger(store)}) == 200  # on disk before the file is closed
 
 
 def test_fold_keeps_the_last_by_time_at_each_source():
