@@ -26,6 +26,7 @@ from kinetics_tfds.decode.types import (
     FailureReason,
 )
 from kinetics_tfds.decode.worker import run_request, start_worker
+from kinetics_tfds.errors import WorkerError
 
 # How many clips are in the pool for each worker: one in hand and one to go on with while the caller writes.
 _CLIPS_PER_WORKER = 2
@@ -36,7 +37,8 @@ _LOOK_AGAIN_SECONDS = 0.5
 _MOST_ATTEMPTS = 4
 # A result is sent within milliseconds. Its channel being taken for this long means that its sender died in the act.
 _STUCK_SECONDS = 5.0
-_LOST_SECONDS = 2.0
+# Pebble gives a worker three seconds to end before it tells of the clip.
+_LOST_SECONDS = 6.0
 _CLOSED = "the decode pool is closed"
 
 
@@ -55,6 +57,7 @@ class _Flight:
         generation: counts pools; tells a clip of a pool that has been replaced.
         attempts: how many pools broke under it.
         running_since: when it was first seen running.
+        lost_since: when its worker was first seen gone.
     """
 
     request: DecodeRequest
@@ -62,6 +65,7 @@ class _Flight:
     generation: int
     attempts: int = 0
     running_since: float | None = None
+    lost_since: float | None = None
 
 
 class DecodePool:
@@ -92,6 +96,7 @@ class DecodePool:
         self._stuck_since: float | None = None
         self._crew = _Crew(self._limits, self.workers)
         self._closed = False
+        self._proven = False  # whether some worker has come to a clip
         self._finalizer = weakref.finalize(self, _Crew.close, self._crew)
 
     def __enter__(self) -> DecodePool:
@@ -139,7 +144,7 @@ class DecodePool:
                 return _Flight(request, crew.schedule(request, self._settings), generation, attempts)
             except RuntimeError:  # broken since the last look
                 self._replace(generation)
-        raise RuntimeError("decode workers cannot be started")
+        raise WorkerError("Decode workers cannot be started.", "See whether this user may start more processes.")
 
     def _land(self, flight: _Flight) -> tuple[DecodeRequest, DecodedClip | DecodeFailure]:
         """Waits for a clip, whatever happens to its worker or pool."""
@@ -151,18 +156,30 @@ class DecodePool:
                 if (lost := self._look_after(flight)) is not None:
                     return flight.request, lost
                 continue
-            try:
-                return flight.request, pickle.loads(flight.future.result())
-            except concurrent.futures.TimeoutError:
-                return flight.request, self._timed_out()
-            except pebble.ProcessExpired as error:
-                return flight.request, DecodeFailure(FailureReason.CRASHED, _describe_exit(error.exitcode))
-            except Exception as error:  # the pool broke, or was replaced under this clip
-                if flight.attempts + 1 >= _MOST_ATTEMPTS:
-                    detail = f"the pool broke {_MOST_ATTEMPTS} times under it: {type(error).__name__}"
-                    return flight.request, DecodeFailure(FailureReason.CRASHED, detail)
-                self._replace(flight.generation)
-                flight = self._send(flight.request, flight.attempts + 1)
+            if (result := self._result(flight)) is not None:
+                self._proven = True
+                return flight.request, result
+            self._replace(flight.generation)
+            flight = self._send(flight.request, flight.attempts + 1)
+
+    def _result(self, flight: _Flight) -> DecodedClip | DecodeFailure | None:
+        """Returns what became of a clip that is done with, or None if its pool broke and it deserves another."""
+        try:
+            return pickle.loads(flight.future.result())
+        except concurrent.futures.TimeoutError:
+            return self._timed_out()
+        except pebble.ProcessExpired as error:
+            return DecodeFailure(FailureReason.CRASHED, _describe_exit(error.exitcode))
+        except Exception as error:  # the pool broke, or was replaced under this clip
+            if flight.attempts + 1 < _MOST_ATTEMPTS:
+                return None
+            if not self._proven:
+                raise WorkerError(
+                    "Decode workers end as soon as they start.",
+                    "See the messages above; in a container, allow it more processes and memory.",
+                ) from error
+            detail = f"the pool broke {_MOST_ATTEMPTS} times under it: {type(error).__name__}"
+            return DecodeFailure(FailureReason.CRASHED, detail)
 
     def _timed_out(self) -> DecodeFailure:
         return DecodeFailure(FailureReason.TIMEOUT, f"not decoded within {self._limits.wall_seconds:g} s")
@@ -178,8 +195,10 @@ class DecodePool:
             return None
         if not flight.future.running():
             return None
+        self._proven = True
         flight.running_since = flight.running_since or now
-        if now - flight.running_since > _LOST_SECONDS and crew.lost(flight.future):
+        flight.lost_since = (flight.lost_since or now) if crew.lost(flight.future) else None
+        if flight.lost_since is not None and now - flight.lost_since > _LOST_SECONDS:
             return DecodeFailure(FailureReason.CRASHED, "the worker ended as soon as it had begun")
         if now - flight.running_since > self._limits.wall_seconds + 3 * _STUCK_SECONDS:
             self._replace(flight.generation)

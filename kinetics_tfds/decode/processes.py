@@ -15,7 +15,8 @@ import signal
 import threading
 from multiprocessing import forkserver, popen_forkserver, process, reduction, spawn, util
 
-_PRELOAD = ("kinetics_tfds.decode.worker",)
+# In this order: the first keeps libraries that the second imports from starting threads.
+_PRELOAD = ("kinetics_tfds.decode.single_thread", "kinetics_tfds.decode.worker")
 
 
 class _Server:

@@ -40,7 +40,7 @@ class DecodeLimits:
 
     Attributes:
         wall_seconds: time for one clip.
-        memory_bytes: private memory of a decode worker.
+        memory_bytes: private memory that a decode worker may take on top of what it starts with.
         max_pixels: width x height of a source frame.
         max_frames: frames one clip may give.
     """

@@ -14,6 +14,7 @@ from kinetics_tfds.decode.container import DECODERS, Media, check_pixels, decode
 from kinetics_tfds.decode.damage import Damaged, MissingFrames, NoFrames
 from kinetics_tfds.decode.failure import failed
 from kinetics_tfds.decode.frames import Orientation, orientation_of
+from kinetics_tfds.decode.memory import memory_is_short
 from kinetics_tfds.decode.nal import NalReader
 from kinetics_tfds.decode.structure import AVI
 from kinetics_tfds.decode.types import DecodeLimits, FailureReason
@@ -128,12 +129,19 @@ class VideoRun:
                 raise Damaged(FailureReason.CORRUPT, f"at {self._at(packet.pts)}: {reason_of(error)}") from error
             raise failed(FailureReason.UNSUPPORTED_CODEC, reason_of(error)) from error
         except (av.FFmpegError, ValueError) as error:
+            if memory_is_short(self._picture_bytes()):
+                raise MemoryError(reason_of(error)) from error
             if _TOO_MANY_PIXELS in reason_of(error):
                 raise failed(FailureReason.TOO_LARGE, reason_of(error).partition(",")[0]) from error
             if self._leading(packet.pts):
                 self._passed_over = error
                 return []
             raise Damaged(FailureReason.CORRUPT, f"at {self._at(packet.pts)}: {reason_of(error)}") from error
+
+    def _picture_bytes(self) -> int:
+        """Returns about what one picture takes in memory, with what the decoder notes beside it."""
+        context = self._media.video.codec_context
+        return 4 * context.width * context.height + (1 << 20)
 
     def _leading(self, pts: int | None) -> bool:
         """Whether a picture comes before the first key frame, in the file or on the screen."""

@@ -13,6 +13,7 @@ import threading
 
 from kinetics_tfds.decode.clip import decode_clip
 from kinetics_tfds.decode.failure import DecodeError
+from kinetics_tfds.decode.memory import limit_memory
 from kinetics_tfds.decode.types import (
     DecodedClip,
     DecodeFailure,
@@ -34,9 +35,9 @@ def start_worker(limits: DecodeLimits, owner: int) -> None:
     """
     # A worker that is deep in a decoder must end at once when it is told to.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no gigabytes of core files
     _end_with(owner)
+    limit_memory(limits.memory_bytes)
 
 
 def _end_with(owner: int) -> None:
