@@ -11,7 +11,7 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -123,10 +123,29 @@ def to_sequence_example(record: bytes, class_names: Sequence[str], *, audio: boo
         audio: whether to take the audio over, as float32 samples from -1 to 1.
     """
     features = tf_example_pb2.Example.FromString(record).features.feature
-    images = features["video"].bytes_list.value
+    start = features["time_start"].float_list.value[0]
+    times = [_microseconds(start + time) for time in features["timestamps"].float_list.value]
+    lists = {
+        "image/encoded": [_bytes(image) for image in features["video"].bytes_list.value],
+        "image/timestamp": [_ints(time) for time in times],
+    }
+    if audio and "audio" in features:
+        samples = np.frombuffer(features["audio"].bytes_list.value[0], np.int16)
+        lists["WAVEFORM/feature/floats"] = [_floats((samples / 32768.0).tolist())]
+    example = tf_example_pb2.SequenceExample(
+        context=tf_feature_pb2.Features(feature=_context(features, class_names)),
+        feature_lists=tf_feature_pb2.FeatureLists(
+            feature_list={name: tf_feature_pb2.FeatureList(feature=steps) for name, steps in lists.items()}
+        ),
+    )
+    return example.SerializeToString(deterministic=True)
+
+
+def _context(features: Mapping[str, Any], class_names: Sequence[str]) -> dict[str, Any]:
+    """Returns the features that hold for the whole clip."""
     label = features["label"].int64_list.value[0]
     start, end = (features[name].float_list.value[0] for name in ("time_start", "time_end"))
-    width, height = (int(side) for side in jpeg_size(images[0]).split("x"))
+    width, height = (int(side) for side in jpeg_size(features["video"].bytes_list.value[0]).split("x"))
     context = {
         "example/id": _bytes(features["id"].bytes_list.value[0]),
         "clip/media_id": _bytes(features["youtube_id"].bytes_list.value[0]),
@@ -141,23 +160,9 @@ def to_sequence_example(record: bytes, class_names: Sequence[str], *, audio: boo
     }
     if label != UNLABELLED:
         name = class_names[label].encode()
-        context |= {
-            "clip/label/index": _ints(label),
-            "clip/label/text": _bytes(name),
-            "clip/label/string": _bytes(name),
-        }
-    times = [_microseconds(start + time) for time in features["timestamps"].float_list.value]
-    lists = {"image/encoded": [_bytes(image) for image in images], "image/timestamp": [_ints(time) for time in times]}
-    if audio and "audio" in features:
-        samples = np.frombuffer(features["audio"].bytes_list.value[0], np.int16)
-        lists["WAVEFORM/feature/floats"] = [_floats((samples / 32768.0).tolist())]
-    example = tf_example_pb2.SequenceExample(
-        context=tf_feature_pb2.Features(feature=context),
-        feature_lists=tf_feature_pb2.FeatureLists(
-            feature_list={name: tf_feature_pb2.FeatureList(feature=steps) for name, steps in lists.items()}
-        ),
-    )
-    return example.SerializeToString(deterministic=True)
+        context["clip/label/index"] = _ints(label)
+        context["clip/label/text"] = context["clip/label/string"] = _bytes(name)
+    return context
 
 
 def _records(prepared: Prepared, export: Export, index: int) -> Iterator[bytes]:

@@ -158,7 +158,7 @@ def verify_shard(shard: ShardFile, kinetics: str) -> ShardResult:
     if seen < len(shard.records) and (raw is None or raw.data is not None):
         problems.append(Problem(shard.name, None, None, f"{seen} records, the manifest says {len(shard.records)}"))
     if records and strange == records:
-        holds = problems[0].holds
+        holds = next(problem.holds for problem in problems if problem.holds)
         problems = [Problem(shard.name, None, None, f"holds {records} records of another shard", holds)]
     return ShardResult(shard.name, records, frames, size, _shorten(shard.name, problems))
 
