@@ -1,9 +1,9 @@
 """`service=`: the pipeline runs in a tf.data service cluster, for trainers whose hosts lack CPU.
 
 What holds as without it: each clip's frames, windows and augmentation are a function of (seed, epoch, id); in each
-epoch every record comes once, as long as no worker dies; evaluation counts every video once. What does not hold: which clips
-meet in a batch, in which order, and so who is mixed with whom, depend on which worker is faster, and the end of one
-epoch is woven into the start of the next. A worker that dies takes the few clips with it that it was at work on.
+epoch every record comes once, as long as no worker dies; evaluation counts every video once. What does not hold: which
+clips meet in a batch, in which order, and so who is mixed with whom, depend on which worker is faster, and the end of
+one epoch is woven into the start of the next. A worker that dies takes the few clips with it that it was at work on.
 Iterators cannot be saved; for exact resuming run without a service.
 """
 
