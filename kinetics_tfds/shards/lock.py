@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from etils import epath
 
-from kinetics_tfds.errors import PlanMismatchError
+from kinetics_tfds.errors import ConfigError, PlanMismatchError
 
 STAGING_FOLDER = ".staging"
 
@@ -41,14 +41,22 @@ def build_lock(path: epath.Path) -> Iterator[None]:
 
     Raises:
         PlanMismatchError: another process holds it.
+        ConfigError: the folder cannot be written.
     """
     if not is_local(path):
         yield
         return
     import fcntl
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot write in {path.parent}: {error.strerror or error}",
+            "Give this user the right to write there, or name another --data_dir.",
+        ) from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -17,7 +17,8 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from kinetics_tfds.errors import KineticsError
+from kinetics_tfds.errors import KineticsError, WorkerError
+from kinetics_tfds.shards.lock import is_local
 from kinetics_tfds.shards.progress import LIVE
 from kinetics_tfds.shards.report import ClipState
 from kinetics_tfds.shards.staging import Staging
@@ -125,6 +126,12 @@ class _WriteShard(beam.DoFn):
         except KineticsError as error:
             _report(shared.writer.staging, error)
             return None
+        except Exception as error:
+            staging = shared.writer.staging
+            if not (is_local(staging.path) and _is_about_files(error)):
+                raise  # on a remote store the next try may do
+            _report(staging, _cannot_write(staging, error))
+            return None
         finally:
             all_requested.set()
 
@@ -135,6 +142,18 @@ class _WriteShard(beam.DoFn):
         _count(outcome)
         LIVE.finish(outcome.report.name)
         return [outcome.report.name]
+
+
+def _is_about_files(error: Exception) -> bool:
+    # TensorFlow writes the shards, and has its own classes for what the system says.
+    return isinstance(error, OSError) or type(error).__module__.startswith("tensorflow.python.framework.errors")
+
+
+def _cannot_write(staging: Staging, error: Exception) -> WorkerError:
+    return WorkerError(
+        f"Cannot write to {staging.path}: {type(error).__name__}: {str(error).strip()[:300]}",
+        "Make room there, or put right what the message says; the same command goes on: finished shards are kept.",
+    )
 
 
 def _report(staging: Staging, error: KineticsError) -> None:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 import tensorflow_datasets as tfds
@@ -32,13 +30,12 @@ def test_every_config_file_is_a_config(repo):
             assert set(config.classes or ()) <= set(get_version(version).class_names)
 
 
-def test_a_build_from_the_command_line(folder, tmp_path, repo):
-    command = [sys.executable, "-m", "beam_pipelines.build", "--dataset=kinetics600", f"--config={TINY}"]
-    command += [f"--manual_dir={folder.root}", f"--data_dir={tmp_path}", "--num_shards=2", "--decode_workers=1"]
-    command += [f"--runners_file={repo / 'configs' / 'runners' / 'local.yaml'}"]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert ran.returncode == 0, ran.stderr
-    assert "kinetics600/tiny/1.0.0 is in" in ran.stdout
+def test_a_build_from_the_command_line(folder, tmp_path, repo, capsys):
+    argv = ["--dataset=kinetics600", f"--config={TINY}", f"--manual_dir={folder.root}", f"--data_dir={tmp_path}"]
+    argv += ["--num_shards=2", "--decode_workers=1"]
+    argv += [f"--runners_file={repo / 'configs' / 'runners' / 'local.yaml'}"]
+    assert build.main(argv) == 0
+    assert "kinetics600/tiny/1.0.0 is in" in capsys.readouterr().out
     builder = tfds.builder_from_directory(tmp_path / "kinetics600" / "tiny" / "1.0.0")
     assert {name: info.num_examples for name, info in builder.info.splits.items()} == {"train": 5, "test": 2}
     assert builder.info.splits["train"].num_shards == 2

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -54,7 +55,7 @@ def contents(path):
 class Build:
     """A build in a process of its own."""
 
-    def __init__(self, folder, data_dir: pathlib.Path) -> None:
+    def __init__(self, folder, data_dir: pathlib.Path, largest_file: int = resource.RLIM_INFINITY) -> None:
         self.top = data_dir / "kinetics600" / "killed"
         flags = ["--imports=kinetics_tfds", f"--config={CONFIG}", f"--num_shards={SHARDS}"]
         self.process = subprocess.Popen(
@@ -64,6 +65,7 @@ class Build:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file)),
         )
 
     def finished(self) -> dict[str, int]:
@@ -131,6 +133,21 @@ def test_interrupted_at_the_keyboard(folder, untouched, tmp_path):
     assert out.rstrip().endswith(
         "WorkerError: The build was interrupted.\n  Next: The same command goes on: finished shards are kept."
     )
+    kept = build.finished()
+    again = Build(folder, tmp_path)
+    again.end()
+    check_whole(again, untouched, kept)
+
+
+@pytest.mark.slow
+def test_a_disk_that_takes_no_more(folder, untouched, tmp_path):
+    """Stands for a full disk: no file may grow beyond the limit."""
+    largest = max(len(content) for content in untouched.values())
+    build = Build(folder, tmp_path, largest_file=largest - 1000)
+    out, _ = build.process.communicate(timeout=120)
+    assert build.process.returncode == 1
+    assert "WorkerError: Cannot write to " in out
+    assert "Traceback" not in out
     kept = build.finished()
     again = Build(folder, tmp_path)
     again.end()

@@ -118,16 +118,19 @@ def test_a_workers_error_arrives_as_it_is(folder, tmp_path, monkeypatch, capsys)
     assert no_threads_left()
 
 
-def test_any_other_error_is_one_message_with_its_cause(folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ZeroDivisionError("a bug")])
+def test_any_other_error_is_one_message(folder, tmp_path, monkeypatch, error, capsys):
     setup = set_up(folder, tmp_path / "out")
 
-    def full(*args, **kwargs):
-        raise OSError(28, "No space left on device")
+    def fail(*args, **kwargs):
+        raise error
 
-    monkeypatch.setattr("kinetics_tfds.shards.write._flush_to_disk", full)
-    with pytest.raises(WorkerError, match="No space left on device") as caught:
+    monkeypatch.setattr("kinetics_tfds.shards.write._flush_to_disk", fail)
+    with pytest.raises(WorkerError, match=error.args[-1]) as caught:
         build(setup)
-    assert caught.value.__cause__ is not None
+    is_bug = isinstance(error, ZeroDivisionError)
+    assert (caught.value.__cause__ is not None) == is_bug  # its traceback says where
+    assert ("Make room there" in caught.value.next_step) != is_bug
     assert list(setup.staging.shards.iterdir()) == []
     assert no_threads_left()
 

@@ -12,7 +12,7 @@ from tensorflow_datasets.core.utils import file_utils
 
 from kinetics_tfds.annotations.clip import Split
 from kinetics_tfds.config import KineticsConfig
-from kinetics_tfds.errors import ClipsError, PlanMismatchError, WorkerError
+from kinetics_tfds.errors import ClipsError, ConfigError, PlanMismatchError, WorkerError
 from kinetics_tfds.shards.lock import build_lock
 from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
 from kinetics_tfds.shards.staging import Staging, discard_staging, open_staging
@@ -165,3 +165,9 @@ def test_the_lock_is_for_one_process(tmp_path):
         holder.kill()  # however it dies, the lock goes with it
     with build_lock(epath.Path(path)):
         pass
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "out").write_text("a file, not a folder")
+    with pytest.raises(ConfigError, match="Cannot write in"), build_lock(epath.Path(tmp_path / "out" / "x.lock")):
+        raise AssertionError("locked")
