@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import collections
 import pathlib
+import threading
+import time
 
 import pytest
 from acquire.loopback import Loopback
 from media import make_video
 
-from kinetics_tfds.acquire.driver import Run, acquire, choose
+from kinetics_tfds.acquire.driver import Run, acquire, choose, work_here
 from kinetics_tfds.acquire.due import Rules, due_at, find_due
 from kinetics_tfds.acquire.ledger import Record, clip_key, read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason, class_of
@@ -50,7 +52,7 @@ def site(server: Loopback, **more) -> YouTube:
         "url": server.url + "/watch/{youtube_id}",
         "retries": 0,
         "extractor_retries": 0,
-        "timeout": 2.0,
+        "timeout": 20.0,
         "request_pause": 0.0,
         "manners": Manners(concurrency=2, first_wait=0.2, longest_wait=1.0, max_trips=3),
     }
@@ -185,16 +187,17 @@ def test_refusals_stop_the_run_and_it_goes_on_later(tmp_path, server, media):
 
 
 def test_stopping_leaves_nothing_half_done(tmp_path, server, media):
-    server.add(f"/watch/{'slow'.ljust(11, '0')}", media, "slow:3")
+    server.add(f"/watch/{'slow'.ljust(11, '0')}", media, "slow:6")
     server.add(f"/watch/{'fast'.ljust(11, '0')}", media)
-    run = start(tmp_path, [clip("slow"), clip("fast")], site(server, timeout=10.0))
+    run = start(tmp_path, [clip("slow"), clip("fast")], site(server))
 
     def stop_soon(task, work) -> None:
-        import threading
+        def stop() -> None:
+            while not list(read_ledger(open_store(tmp_path / "store"))):
+                time.sleep(0.05)
+            stopping.set()
 
-        from kinetics_tfds.acquire.driver import work_here
-
-        threading.Timer(1.5, stopping.set).start()
+        threading.Thread(target=stop, daemon=True).start()
         work_here(task, work)
 
     object.__setattr__(run, "run_pass", stop_soon)
@@ -237,6 +240,20 @@ def test_progress_tells_rate_end_and_outcomes(tmp_path, server, media):
     lines = [line for line in run.said if line.startswith("site:")]  # type: ignore[attr-defined]
     assert any("about" in line and "to go (until" in line for line in lines)
     assert "3 of 3 clips, 3 of 3 units (2 stored, 1 not there)" in lines[-2]
+
+
+def test_a_store_in_a_bucket(tmp_path, server, media):
+    """The same run, with nothing but objects to keep clips, ledger and work lists in."""
+    for name in "ab":
+        server.add(f"/watch/{name.ljust(11, '0')}", media)
+    root = f"memory://bucket/{tmp_path.name}"
+    clips = [clip("a", 0, 3), clip("a", 2, 5), clip("b"), clip("gone")]
+    assert acquire(start(tmp_path, clips, site(server), store=root)).stored == 3
+    store = open_store(root)
+    assert len(store.listing().media) == 3
+    assert sorted(record.reason for record in read_ledger(store)) == ["gone", "stored", "stored", "stored"]
+    again = acquire(start(tmp_path, clips, site(server), store=root))
+    assert (again.had, again.stored, again.left) == (3, 0, 1)
 
 
 RULES = Rules(RetrySettings(attempts=3, first_wait=100, longest_wait=150, recheck_hours=1, rechecks=1), began=5000.0)

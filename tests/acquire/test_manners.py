@@ -205,12 +205,12 @@ def test_processes_share_one_budget_and_survive_each_others_deaths(tmp_path):
     with context.Manager() as manager:
         times = manager.list()
         inside, most = context.Value("i", 0), context.Value("i", 0)
-        processes = [context.Process(target=_press, args=(tmp_path, 1.5, times, inside, most)) for _ in range(4)]
+        processes = [context.Process(target=_press, args=(tmp_path, 3.0, times, inside, most)) for _ in range(4)]
         for process in processes:
             process.start()
         time.sleep(0.5)
         os.kill(processes[0].pid or 0, signal.SIGKILL)
         for process in processes:
             process.join(30)
-        assert 30 <= len(times) <= 40
+        assert 10 <= len(times) <= 40
         assert most.value <= 3  # two in flight, and one more for a killed holder that could not count itself out

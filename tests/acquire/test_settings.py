@@ -78,3 +78,10 @@ def test_only_the_named_sources():
     assert [source.name for source in config.only(["other"]).sources] == ["other"]
     with pytest.raises(ConfigError, match="no source 'third'"):
         config.only(["third"])
+
+
+@pytest.mark.parametrize("name", ["youtube", "mirror_then_youtube", "folder_then_youtube"])
+def test_configs_that_come_with_the_project(repo, name):
+    config = read_config(repo / "configs" / "acquire" / f"{name}.yaml")
+    assert config.sources[-1].manners.units_per_hour == 250
+    assert len(list((repo / "configs" / "acquire").glob("*.yaml"))) == 3

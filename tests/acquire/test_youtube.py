@@ -38,7 +38,7 @@ def youtube(server: Loopback, **settings) -> YouTube:
         "plugin_dirs": (PLUGINS,),
         "retries": 1,
         "extractor_retries": 1,
-        "timeout": 2.0,
+        "timeout": 20.0,
         "request_pause": 0.0,
         # Waits between tries are for real servers.
         "options": {"retry_sleep_functions": {}},
@@ -170,7 +170,7 @@ def test_an_answer_for_another_video_means_a_blocked_address(server, tmp_path):
 )
 def test_a_player_api_that_fails(server, tmp_path, behaviour, reason):
     server.add_player(VIDEO, {}, behaviour)
-    result = fetch(youtube(server, timeout=0.5), tmp_path)
+    result = fetch(youtube(server, timeout=0.5 if "stall" in behaviour else 20.0), tmp_path)
     assert isinstance(result, Missed)
     assert result.outcome.reason is reason, result.outcome
 
@@ -235,7 +235,7 @@ def test_media_that_fails(server, tmp_path, media, behaviours, reason):
     server.add_player(VIDEO, playable(server))
     server.add("/media/18", media, *behaviours)
     server.add("/media/elsewhere", media)
-    result = fetch(youtube(server, timeout=0.7), tmp_path)
+    result = fetch(youtube(server, timeout=0.7 if "stall:5" in behaviours else 20.0), tmp_path)
     if reason is None:
         assert isinstance(result, Fetched), result
         assert result.video.read_bytes() == media

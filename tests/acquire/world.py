@@ -82,7 +82,7 @@ class World:
     def config(self, **more) -> pathlib.Path:
         """Writes the config file and returns its path."""
         arguments = {"server": [self.server.url], "player_skip": ["webpage", "configs", "js", "initial_data"]}
-        web = {"retries": 2, "retry_wait": 0.05, "timeout": 3.0}
+        web = {"retries": 2, "retry_wait": 0.05, "timeout": 20.0}
         quick = {"first_wait": 0.3, "longest_wait": 2.0, "max_trips": 8}
         values = {
             "sources": [
@@ -106,7 +106,7 @@ class World:
                     "plugin_dirs": [PLUGINS],
                     "retries": 2,
                     "extractor_retries": 0,
-                    "timeout": 3.0,
+                    "timeout": 20.0,
                     "request_pause": 0.0,
                     "options": {"retry_sleep_functions": {}},
                     "manners": {"concurrency": 2, "pause": [0.05, 0.1], "units_per_hour": UNITS_PER_HOUR, **quick},
