@@ -22,7 +22,7 @@ class Damaged(Exception):  # noqa: N818 (never leaves this folder: it becomes a 
     """Damage was found while a clip was being read.
 
     Attributes:
-        reason: `corrupt` or `truncated`.
+        reason: `corrupt`, `truncated` or `no_video`.
         detail: one line for people.
     """
 
@@ -30,10 +30,6 @@ class Damaged(Exception):  # noqa: N818 (never leaves this folder: it becomes a 
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
-
-
-class NoFrames(Damaged):
-    """The file came to its end without a single frame."""
 
 
 class MissingFrames:
@@ -132,8 +128,10 @@ def check_time(media: Media, structure: Structure, time: Fraction) -> None:
         raise Damaged(FailureReason.CORRUPT, detail)
 
 
-def check_flaws(structure: Structure, end: Fraction, including: bool = False) -> None:
-    """Raises Damaged for a flaw of the container that may touch what is shown before `end` (or at it)."""
+def check_flaws(structure: Structure, end: Fraction | None, including: bool = False) -> None:
+    """Raises Damaged for what may touch frames shown before `end` (or at it), or any frame if `end` is None."""
+    if end is None and structure.truncated:
+        raise Damaged(FailureReason.TRUNCATED, structure.truncated)
     for flaw in structure.flaws:
-        if flaw.time is None or flaw.time < end or (including and flaw.time == end):
+        if end is None or flaw.time is None or flaw.time < end or (including and flaw.time == end):
             raise Damaged(FailureReason.CORRUPT, flaw.detail)

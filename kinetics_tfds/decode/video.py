@@ -11,7 +11,7 @@ from typing import cast
 import av
 
 from kinetics_tfds.decode.container import DECODERS, Media, check_pixels, decoder_max_pixels, reason_of
-from kinetics_tfds.decode.damage import Damaged, MissingFrames, NoFrames
+from kinetics_tfds.decode.damage import Damaged, MissingFrames
 from kinetics_tfds.decode.failure import failed
 from kinetics_tfds.decode.frames import Orientation, orientation_of
 from kinetics_tfds.decode.memory import memory_is_short
@@ -43,7 +43,6 @@ class VideoRun:
     Attributes:
         missing: keeps count of frames that should have come.
         orientation: how frames are to be shown; known from the first frame on.
-        decoding_time: when the packet fed last is to be decoded, in seconds.
     """
 
     def __init__(self, media: Media, limits: DecodeLimits) -> None:
@@ -62,7 +61,8 @@ class VideoRun:
         self._nal = NalReader(media.codec, media.video.codec_context.extradata)
         self.missing = MissingFrames(media)
         self.orientation = Orientation()
-        self.decoding_time = Fraction(0)
+        self._last_dts = 0
+        self._durations: dict[int, Fraction] = {}
 
     def feed(self, packet: av.Packet) -> Iterator[Shown]:
         """Decodes one packet and yields the frames that are due."""
@@ -89,12 +89,17 @@ class VideoRun:
             else:
                 self.missing.repeated()
 
+    @property
+    def decoding_time(self) -> Fraction:
+        """When the packet fed last is to be decoded, in seconds."""
+        return self._last_dts * self._time_base
+
     def check_any(self) -> None:
-        """Called at the file's end: raises if nothing was shown."""
+        """Called at the file's end: raises Damaged if nothing was shown."""
         if self._last is None:
             if self._passed_over is not None:
                 raise Damaged(FailureReason.CORRUPT, f"no frame decodes: {reason_of(self._passed_over)}")
-            raise NoFrames(FailureReason.NO_VIDEO, "the video stream holds no frame")
+            raise Damaged(FailureReason.NO_VIDEO, "the video stream holds no frame")
 
     def _note(self, packet: av.Packet) -> None:
         if packet.is_corrupt:
@@ -103,7 +108,7 @@ class VideoRun:
             detail = f"the data at {self._at(packet.pts)} holds bytes that no encoder writes"
             raise Damaged(FailureReason.CORRUPT, detail)
         if packet.dts is not None:
-            self.decoding_time = packet.dts * self._time_base
+            self._last_dts = packet.dts
         if self._packet_times is not None and packet.dts is not None:
             self._packet_times.append(packet.dts)
         if packet.is_keyframe and not self._keyed:
@@ -152,7 +157,10 @@ class VideoRun:
             ticks = self._packet_times.popleft() if self._packet_times else None
         else:
             ticks = frame.pts if frame.pts is not None else frame.dts
-        duration = (frame.duration or 0) * self._time_base
+        lasting = frame.duration or 0
+        duration = self._durations.get(lasting)
+        if duration is None:
+            duration = self._durations[lasting] = lasting * self._time_base
         if ticks is not None:
             return Shown(ticks * self._time_base, duration, frame)
         if self._last is None:

@@ -174,6 +174,16 @@ def test_damage_after_the_clip_does_not_matter(tmp_path):
     assert decode(path, 0, 4).frames == decode(source, 0, 4).frames
 
 
+def test_a_whole_video_that_is_cut_before_the_clip_is_truncated(tmp_path):
+    for suffix in (".mkv", ".mp4"):
+        faststart = {"movflags": "faststart"} if suffix == ".mp4" else {}
+        source = cached_video(suffix, seconds=16, width=320, height=192, container_options=faststart)
+        path = truncate(source, tmp_path / f"cut{suffix}", 0.4)
+        for start in (9, 3):
+            assert failure_of(path, start, start + 5, span=Span.UNKNOWN).reason is FailureReason.TRUNCATED, suffix
+        assert failure_of(path, 0, 2, span=Span.UNKNOWN) is None
+
+
 def test_damage_elsewhere_in_a_whole_video_does_not_matter(tmp_path):
     source = cached_video(seconds=16, width=320, height=192, options={"g": "30"})
     data = bytearray(source.read_bytes())
