@@ -62,6 +62,14 @@ class BucketStore:
         base.mkdir(exist_ok=True)
         return base
 
+    @contextlib.contextmanager
+    def run_folder(self, run: str) -> Iterator[str]:
+        """See `Store`."""
+        try:
+            yield f"runs/{run}"
+        finally:
+            self.remove_hidden(f"runs/{run}")
+
     def publish(self, path: pathlib.Path, relative: str) -> None:
         """See `Store`."""
         target = posixpath.join(self._base, relative)

@@ -22,7 +22,7 @@ from kinetics_tfds.acquire.source import Missed, PlanContext, Source, StoppedErr
 from kinetics_tfds.acquire.states import KeySet, States
 from kinetics_tfds.acquire.stop import stopping
 from kinetics_tfds.acquire.store import Store, open_store
-from kinetics_tfds.acquire.work import FOLDER, WorkList, next_attempt, read_work, write_work
+from kinetics_tfds.acquire.work import WorkList, next_attempt, read_work, write_work
 from kinetics_tfds.acquire.worker import Task, Worker, cache_of, make_record
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import KineticsVersion
@@ -90,11 +90,9 @@ def acquire(run: Run) -> Summary:
     had = have_keys(run.clips, store.listing(), run.version)
     run.say(f"{len(run.clips):,} rows wanted, {len(had):,} of them in {store.root}")
     records = _Records()
-    try:
+    with store.run_folder(run.name) as folder:
         for source in run.config.sources:
-            _exhaust(run, source, store, had, began, records)
-    finally:
-        store.remove_hidden(f"{FOLDER}/{run.name}")
+            _exhaust(run, source, store, folder, had, began, records)
     states = States(read_ledger(store))
     stored = sum(states.stored_since(key, began) for clip in run.clips if (key := clip_key(clip)) not in had)
     return Summary(len(had), stored, len(run.clips) - len(had) - stored, dict(records.counts))
@@ -122,7 +120,7 @@ class _Records:
         self.counts: Counts = collections.Counter()
 
 
-def _exhaust(run: Run, source: Source, store: Store, had: KeySet, began: float, records: _Records) -> None:
+def _exhaust(run: Run, source: Source, store: Store, folder: str, had: KeySet, began: float, records: _Records) -> None:
     """Runs passes over one source until no row is due there within this run."""
     rules = Rules(run.config.retry, began, run.force)
     # Each pass may be the last try of some row; refusals are bounded by the breaker, but for a video that is always
@@ -137,7 +135,7 @@ def _exhaust(run: Run, source: Source, store: Store, had: KeySet, began: float, 
             assert due.last_at is not None
             _wait(run, source, due.last_at, due.later)
             continue
-        work = _write_pass(run, source, store, due, states, number)
+        work = _write_pass(run, source, store, f"{folder}/{source.name}-{number}", due, states)
         del states, due
         if not work.units:
             continue
@@ -151,8 +149,7 @@ def _exhaust(run: Run, source: Source, store: Store, had: KeySet, began: float, 
         store.remove_hidden(work.folder)
 
 
-def _write_pass(run: Run, source: Source, store: Store, due: Due, states: States, number: int) -> WorkList:
-    folder = f"{FOLDER}/{run.name}/{source.name}-{number}"
+def _write_pass(run: Run, source: Source, store: Store, folder: str, due: Due, states: States) -> WorkList:
     cache = cache_of(source, run.config)
     context = PlanContext(version=run.version.name, cache=cache, check=_check, log=run.say)
     with LedgerWriter(store) as ledger:

@@ -52,6 +52,10 @@ class Store(Protocol):
         """Gives this process a local folder until the block ends; cleans up after dead processes first."""
         ...
 
+    def run_folder(self, run: str) -> contextlib.AbstractContextManager[str]:
+        """Gives a run a hidden folder that all its workers reach, until the block ends or, on a disk, a crash."""
+        ...
+
     def publish(self, path: pathlib.Path, relative: str) -> None:
         """Makes a finished file visible at `relative`, all at once, and takes it over."""
         ...
@@ -179,6 +183,12 @@ class LocalStore:
         scratch.remove_dead(base)
         with scratch.folder(base) as path:
             yield path
+
+    @contextlib.contextmanager
+    def run_folder(self, run: str) -> Iterator[str]:
+        """See `Store`."""
+        with self.scratch() as path:
+            yield f"{path.parent.name}/{path.name}"
 
     def publish(self, path: pathlib.Path, relative: str) -> None:
         """See `Store`."""

@@ -16,7 +16,6 @@ from kinetics_tfds.acquire.states import States
 from kinetics_tfds.acquire.store import Store
 from kinetics_tfds.annotations.clip import Clip, Split
 
-FOLDER = "runs"
 _CLIPS_A_SHARD = 256
 _MOST_SHARDS = 256  # files that are open at once while the list is written
 

@@ -179,11 +179,15 @@ class YouTube:
             "extractor_args": {key: dict(value) for key, value in self.extractor_args.items()},
             "js_runtimes": {key: dict(value or {}) for key, value in self.js_runtimes.items()},
         }
+        return options | self._access(context) | dict(self.options)
+
+    def _access(self, context: FetchContext) -> dict[str, Any]:
+        access: dict[str, Any] = {}
         if self.proxy is not None:
-            options["proxy"] = self.proxy
+            access["proxy"] = self.proxy
         if self.cookies is not None:
-            options["cookiefile"] = str(_copy_cookies(self.cookies, context.scratch))
-        return options | dict(self.options)
+            access["cookiefile"] = str(_copy_cookies(self.cookies, context.scratch))
+        return access
 
 
 class _TooLargeError(Exception):

@@ -75,7 +75,8 @@ def check(world: World, store_folder: pathlib.Path) -> None:
     check_ends(world, standings, records)
     check_clips(store_folder, standings)
     check_requests(world, records)
-    assert list((store_folder / ".acquire" / "tmp").iterdir()) == []
+    assert list((store_folder / ".acquire" / "tmp").iterdir()) == []  # nor work lists of killed runs
+    assert {path.name for path in (store_folder / ".acquire").iterdir()} == {"ledger", "tmp"}
     outside = {path.name for path in store_folder.parent.iterdir()}
     assert not any("escape" in name or "link_" in name for name in outside | {p.name for p in store_folder.rglob("*")})
 
