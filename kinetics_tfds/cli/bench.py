@@ -1,0 +1,74 @@
+"""How fast a prepared dataset loads on this machine: the whole pipeline, each stage alone, and what to try.
+
+The order of stages is that of a clip's way: read, parse (and choose frames), decode (crop and resize), augment, batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kinetics_tfds.loader.measuring import Measured
+
+SUMMARY = "measure how fast a prepared dataset loads, and what bounds it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this command's arguments."""
+    parser.add_argument(
+        "dataset", nargs="?", help="kinetics600/jpeg256, with :VERSION if wanted; or a dataset's folder"
+    )
+    parser.add_argument("--dataset", dest="named", metavar="DATASET", help="the same")
+    parser.add_argument("--data_dir", help="the root of datasets (default: TFDS's)")
+    parser.add_argument("--split", default="train", help="default: train")
+    parser.add_argument("--preset", default="slowfast_8x8", help="a preset's name or YAML file (default: slowfast_8x8)")
+    parser.add_argument("--batch_size", type=int, default=8, help="default: 8")
+    parser.add_argument("--threads", type=int, help="default: one a core")
+    parser.add_argument("--seconds", type=float, default=5.0, help="for each measurement (default: 5)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the rates; returns 0."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow_datasets as tfds
+
+    from kinetics_tfds.errors import ConfigError
+    from kinetics_tfds.loader.measuring import measure
+    from kinetics_tfds.loader.plan import UNSET, make_plan
+    from kinetics_tfds.shards.prepared import find_prepared
+
+    dataset = args.dataset or args.named
+    if dataset is None:
+        raise ConfigError("No dataset is named.", "Name one: kinetics bench kinetics600/jpeg256 --data_dir=DATA")
+    builder = tfds.builder_from_directory(os.fspath(find_prepared(dataset, args.data_dir)))
+    plan = make_plan(
+        builder, args.split, preset=args.preset, sampling=None, spatial=None, augment=None, mix=UNSET,
+        batch_size=args.batch_size, seed=0, training=None, epochs=None, shard=(0, 1), classes=None, dtype="uint8",
+        resize="host", canvas=None, audio_seconds=None, on_damage="raise", parallelism=args.threads,
+    )  # fmt: skip
+    measured = measure(plan, args.seconds)
+    print(json.dumps(dataclasses.asdict(measured)) if args.json else format_rates(measured))
+    return 0
+
+
+def format_rates(measured: Measured) -> str:
+    """Returns the table as lines of text."""
+    times = {name: 1 / rate for name, rate in measured.stages.items()}
+    lines = [f"{'stage alone':14}{'videos/s':>10}{'ms a video':>12}{'share':>8}"]
+    for name, rate in measured.stages.items():
+        share = times[name] / sum(times.values())
+        lines.append(f"{name:14}{rate:10.1f}{1000 * times[name]:12.2f}{share:8.0%}")
+    lines += [
+        f"{'all together':14}{measured.videos:10.1f}{1000 / measured.videos:12.2f}",
+        "",
+        f"{measured.clips:.1f} clips/s; reads {measured.megabytes:.1f} MB/s, "
+        f"{measured.bytes_per_pixel:.2f} bytes for each byte of pixels",
+        f"bound by: {measured.bound}",
+        f"try: {measured.knob}",
+    ]
+    return "\n".join(lines)
