@@ -11,7 +11,7 @@ import numpy as np
 from kinetics_tfds.errors import LoaderError
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class _Video:
     label: int
     total: np.ndarray
@@ -35,6 +35,7 @@ class Scores:
     def __init__(self) -> None:
         self._videos: dict[bytes, _Video] = {}
         self._skipped = 0
+        self._classes = 0  # 0: no video yet
 
     def add(self, logits: Any, batch: Mapping[str, Any]) -> None:
         """Adds the outcome of one step.
@@ -44,19 +45,13 @@ class Scores:
             batch: `id` [B], `label` int [B] (-1: unlabelled) and `mask` bool [B]; `skipped` where there is one.
 
         Raises:
-            LoaderError: the shapes do not fit each other, one id has two labels, or logits are NaN.
+            LoaderError: the shapes do not fit each other, one id has two labels, a label has no logit, or logits are
+                NaN.
         """
+        keys, labels, mask = _columns(batch)
         values = np.asarray(logits, np.float64)
-        keys, labels = np.asarray(batch["id"]), np.asarray(batch["label"])
-        mask = np.asarray(batch["mask"]).astype(bool)
-        if values.ndim not in (2, 3) or not len(values) == len(keys) == len(labels) == len(mask):
-            raise LoaderError(
-                f"Logits {values.shape} do not go with ids {keys.shape}, labels {labels.shape} and mask {mask.shape}.",
-                "Give one row of logits a row of the batch: [B, classes] or [B, views, classes], this host's own rows.",
-            )
+        _require_rows(values, keys, labels, mask)
         rows = values if values.ndim == 3 else values[:, None]
-        if np.isnan(rows[mask]).any():
-            raise LoaderError("Logits hold NaN, which has no rank.", "Look for the step at which the model broke down.")
         for row, key, label in zip(rows[mask], keys[mask], labels[mask], strict=True):
             self._add_video(_bytes(key), _Video(int(label), row.sum(0), len(row)))
         if "skipped" in batch:
@@ -65,7 +60,7 @@ class Scores:
     def merge(self, other: Scores) -> None:
         """Adds what another host collected. Scores can be pickled to get there."""
         for key, video in other._videos.items():
-            self._add_video(key, dataclasses.replace(video))
+            self._add_video(key, video)
         self._skipped += other._skipped
 
     def result(self) -> dict[str, float]:
@@ -101,23 +96,65 @@ class Scores:
         return {key.decode(): video.total / video.views for key, video in self._videos.items()}
 
     def _add_video(self, key: bytes, video: _Video) -> None:
-        known = self._videos.setdefault(key, video)
-        if known is video:
-            return
-        if known.label != video.label or known.total.shape != video.total.shape:
+        known = self._videos.get(key)
+        if known is not None and known.label != video.label:
             raise LoaderError(
-                f"Video {key.decode()!r} came with the labels {known.label} and {video.label}, "
-                f"and logits {known.total.shape} and {video.total.shape}.",
+                f"Video {key.decode()!r} came with the labels {known.label} and {video.label}.",
+                "Use one Scores for one split of one dataset.",
+            )
+        classes = len(video.total)
+        if classes != (self._classes or classes):
+            raise LoaderError(
+                f"Video {key.decode()!r} has {classes} logits, earlier ones have {self._classes}.",
                 "Use one Scores for one split and one model.",
             )
-        known.total = known.total + video.total
-        known.views += video.views
+        if video.label >= classes:
+            raise LoaderError(
+                f"Video {key.decode()!r} has the label {video.label}, but there are {classes} logits.",
+                "Give the model one output a class of the dataset.",
+            )
+        if known is not None:
+            video = _Video(video.label, known.total + video.total, known.views + video.views)
+        # Infinite logits of opposite signs give NaN too, and only once they meet.
+        if np.isnan(video.total).any():
+            raise LoaderError(
+                f"Logits of video {key.decode()!r} hold NaN, which has no rank.",
+                "Look for the step at which the model broke down.",
+            )
+        self._classes = classes
+        self._videos[key] = video
+
+
+def _columns(batch: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns ids, labels and mask of a batch."""
+    missing = [name for name in ("id", "label", "mask") if name not in batch]
+    if missing:
+        raise LoaderError(
+            f"The batch has no {missing[0]!r}; it has {', '.join(sorted(batch)) or 'nothing'}.",
+            "Give the batch as the loader made it: without its ids and mask, videos cannot be counted.",
+        )
+    return np.asarray(batch["id"]), np.asarray(batch["label"]), np.asarray(batch["mask"]).astype(bool)
+
+
+def _require_rows(values: np.ndarray, keys: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> None:
+    if labels.ndim != 1:
+        raise LoaderError(
+            f"Labels have the shape {labels.shape}: those of mixed training batches.",
+            "Evaluate batches made with training=False, whose labels are numbers.",
+        )
+    if values.ndim in (2, 3) and len(values) == len(keys) == len(labels) == len(mask):
+        return
+    views = len(values) // len(keys) if values.ndim == 2 and len(keys) and len(values) % len(keys) == 0 else 0
+    reshape = f" If these are {views} views a row: logits.reshape({len(keys)}, {views}, -1)." if views > 1 else ""
+    raise LoaderError(
+        f"Logits {values.shape} do not go with ids {keys.shape}, labels {labels.shape} and mask {mask.shape}.",
+        "Give one row of logits a row of the batch: [B, classes] or [B, views, classes], this host's own rows."
+        + reshape,
+    )
 
 
 def _rank(logits: np.ndarray, label: int) -> int:
     """Returns how many classes come before `label`; one with the same score does if its index is smaller."""
-    if label >= len(logits):
-        raise LoaderError(f"Label {label} has no logit among {len(logits)}.", "Give the model as many outputs.")
     return int((logits > logits[label]).sum() + (logits[:label] == logits[label]).sum())
 
 
