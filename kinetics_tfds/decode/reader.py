@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -56,7 +57,7 @@ class ClipReader:
             Damaged: what was yielded before is good.
             DecodeError: too_large, unsupported_codec.
         """
-        run = self._frames() if start is None else self._frames_from(start)
+        run = self._frames(self._packets(self._streams)) if start is None else self._frames_from(start)
         for shown in run:
             if start is None or shown.time >= start:
                 yield shown
@@ -77,13 +78,15 @@ class ClipReader:
                 return
 
     def _frames_from(self, start: Fraction) -> Iterator[Shown]:
-        first = next(self._packets([self._media.video]), None)
-        if first is not None:
-            make_decoder(self._media, self._limits, first)  # settles how strict it is, by how the file begins
+        beginning = self._read_beginning()
         for run_up in _RUN_UPS:
             target = start - run_up - (_AUDIO_RUN_UP if self._audio else 0)
+            if target <= self._media.origin and beginning is not None:
+                yield from self._frames(beginning)  # nothing was skipped yet, and a seek may fail on a cut file
+                return
             if target <= self._media.origin:
                 break
+            beginning = None
             frames = self._restart(int(target / self._media.time_base))
             try:
                 first = next(frames, None)
@@ -98,6 +101,17 @@ class ClipReader:
             earliest = 0  # its demuxer refuses times before the beginning
         yield from self._restart(earliest)
 
+    def _read_beginning(self) -> Iterator[av.Packet]:
+        """Returns the file's packets, having looked at the first of the video."""
+        packets = self._packets(self._streams)
+        looked_at = []
+        for packet in packets:
+            looked_at.append(packet)
+            if packet.stream is self._media.video:
+                make_decoder(self._media, self._limits, packet)  # settles how strict it is, by how the file begins
+                break
+        return itertools.chain(looked_at, packets)
+
     def _restart(self, ticks: int) -> Iterator[Shown]:
         """Moves to the key frame at or before `ticks` of the video stream and returns the frames from there."""
         try:
@@ -109,10 +123,10 @@ class ClipReader:
         self.packets = None
         if self._audio is not None:
             self._audio.restart()
-        return self._frames()
+        return self._frames(self._packets(self._streams))
 
-    def _frames(self) -> Iterator[Shown]:
-        for packet in self._packets(self._streams):
+    def _frames(self, packets: Iterator[av.Packet]) -> Iterator[Shown]:
+        for packet in packets:
             if packet.stream is self._media.video:
                 if self.packets is not None:
                     self.packets += packet.size > 0

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from etils import epath
 
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.errors import VerifyError, WorkerError
+from kinetics_tfds.shards.parquet import open_parquet, parquet_writer
 from kinetics_tfds.shards.plan import PlannedClip, SplitPlan
 from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
 
@@ -49,7 +49,7 @@ def write_manifest(
         plans: of every split that has rows.
         reports: of each split that has shards, every shard's report in order; may read them one by one.
     """
-    with (epath.Path(folder) / FILE_NAME).open("wb") as file, pq.ParquetWriter(file, SCHEMA, compression="zstd") as out:
+    with parquet_writer(epath.Path(folder) / FILE_NAME, SCHEMA) as out:
         batch: list[dict[str, Any]] = []
         for split, plan in plans.items():
             for row in _split_rows(plan, reports.get(split, ())):
@@ -74,8 +74,8 @@ def read_manifest(data_path: epath.PathLike, columns: Sequence[str] | None = Non
     """
     path = epath.Path(data_path) / FILE_NAME
     try:
-        with path.open("rb") as file:
-            return pq.read_table(file, columns=None if columns is None else list(columns))
+        with open_parquet(path) as file:
+            return file.read(columns=None if columns is None else list(columns))
     except (OSError, pa.ArrowException) as error:
         raise VerifyError(
             f"Cannot read {os.fspath(path)}: {error}",

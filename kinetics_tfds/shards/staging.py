@@ -18,8 +18,10 @@ It lies beside the folders that TFDS lists and cleans, and its name carries the 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -35,6 +37,7 @@ from kinetics_tfds.clips.media import MediaFile, Span
 from kinetics_tfds.errors import KineticsError, PlanMismatchError, WorkerError
 from kinetics_tfds.shards.fingerprint import BuildIdentity
 from kinetics_tfds.shards.lock import STAGING_FOLDER, is_local
+from kinetics_tfds.shards.parquet import open_parquet, parquet_writer
 from kinetics_tfds.shards.plan import PlannedClip, ShardPlan, SplitPlan
 from kinetics_tfds.shards.report import ShardReport
 
@@ -65,6 +68,7 @@ class Staging:
     def __init__(self, path: epath.PathLike, fingerprint: str) -> None:
         self.path = epath.Path(path)
         self.fingerprint = fingerprint
+        self._reading = threading.Lock()
 
     @property
     def shards(self) -> epath.Path:
@@ -101,8 +105,7 @@ class Staging:
             folder.mkdir(parents=True, exist_ok=True)
         with (
             _writing(self.path / "plan.parquet") as temporary,
-            temporary.open("wb") as file,
-            pq.ParquetWriter(file, _PLAN_SCHEMA, compression="zstd") as writer,
+            parquet_writer(temporary, _PLAN_SCHEMA) as writer,
         ):
             for plan in plans.values():
                 for shard in plan.shards():
@@ -117,15 +120,17 @@ class Staging:
         Args:
             number: counts the shards of all splits in the plan's order, from 0.
         """
-        with (self.path / "plan.parquet").open("rb") as file:
-            return _from_table(pq.ParquetFile(file).read_row_group(number))
+        with self._reading:  # a reader is not for two threads at once
+            return _from_table(self._plan.read_row_group(number))
 
     def read_shards(self) -> Iterator[ShardPlan]:
         """Yields every shard's plan, in order."""
-        with (self.path / "plan.parquet").open("rb") as file:
-            parquet = pq.ParquetFile(file)
-            for number in range(parquet.num_row_groups):
-                yield _from_table(parquet.read_row_group(number))
+        for number in range(self._plan.num_row_groups):
+            yield self.read_shard(number)
+
+    @functools.cached_property
+    def _plan(self) -> pq.ParquetFile:
+        return open_parquet(self.path / "plan.parquet")
 
     def write_report(self, report: ShardReport) -> None:
         """Writes a shard's sidecar; from then on the shard counts as finished."""

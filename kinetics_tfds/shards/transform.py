@@ -53,9 +53,9 @@ class BuildOptions(PipelineOptions):
 
 
 class WriteShards(beam.PTransform):
-    """Writes shards by number; the output is each written shard's name.
+    """Writes the shards of the given numbers; the output is each written shard's name.
 
-    `numbers | WriteShards(job)`, or applied to a pipeline's root with the numbers given here.
+    Applied to a pipeline's root.
     """
 
     def __init__(self, job: BuildJob, numbers: list[int]) -> None:

@@ -39,7 +39,12 @@ def large(tmp_path_factory):
 
 def worker_ids() -> list[int]:
     """Process ids of the decode workers, which are grandchildren, and of their server."""
-    return [p.pid for p in psutil.Process().children(recursive=True) if "resource_tracker" not in " ".join(p.cmdline())]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it may end meanwhile
+            if "resource_tracker" not in " ".join(process.cmdline()):
+                found.append(process.pid)
+    return found
 
 
 def decoding_worker(timeout: float = 10.0) -> psutil.Process:
