@@ -122,7 +122,7 @@ class _Segments:
         self._stem, self._suffix = posixpath.splitext(name)
         self._count = 0
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes, sync: bool = True) -> None:
         """See `Appender`."""
         self._store.write_hidden(f"{self._stem}-{self._count:06d}{self._suffix}", data)
         self._count += 1

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 FOLDER = "ledger"
+_SYNC_SECONDS = 1.0
 _MESSAGE_LIMIT = 2000  # characters: a web page that came as an error message need not be kept whole
 
 
@@ -98,31 +99,42 @@ class LedgerWriter:
         self._lock = threading.Lock()
         self._appending = threading.Lock()
         self._waiting: list[bytes] = []
-        self._taken = self._safe = 0  # how many calls were taken, and how many of them are on disk
+        self._must_sync = False  # whether one of those waiting is about a stored clip
+        self._synced = 0.0
+        self._taken = self._safe = 0  # how many calls were taken, and how many of them are in the file
 
     def write(self, records: Iterable[Record]) -> None:
-        """Writes records; when this returns they survive a power cut.
+        """Writes records; when this returns they survive the end of this process, however sudden.
 
-        Threads that come while another one syncs are written together by the first of them.
+        Those of stored clips survive a power cut, too. The others follow within about a second: what a power cut can
+        cost are failures of its last moments, which are then tried again. Syncing for each of them would be most of the
+        time that a row costs.
+
+        Threads that come while another one writes are written together by the first of them.
         """
-        lines = b"".join(_line(record) for record in records)
-        if not lines:
+        made = [(_line(record), record.outcome_class is OutcomeClass.DONE) for record in records]
+        if not made:
             return
         with self._lock:
-            self._waiting.append(lines)
+            self._waiting += [line for line, _ in made]
+            self._must_sync |= any(stored for _, stored in made)
             self._taken += 1
             mine = self._taken
         with self._appending:
             if self._safe >= mine:
                 return
             with self._lock:
-                data, upto = b"".join(self._waiting), self._taken
+                data, upto, must_sync = b"".join(self._waiting), self._taken, self._must_sync
                 self._waiting.clear()
-            self._appender.append(data)
+                self._must_sync = False
+            sync = must_sync or time.monotonic() - self._synced > _SYNC_SECONDS
+            self._appender.append(data, sync)
+            if sync:
+                self._synced = time.monotonic()
             self._safe = upto
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file; all that was written is safe then."""
         self._appender.close()
 
     def __enter__(self) -> LedgerWriter:

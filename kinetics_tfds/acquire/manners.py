@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -92,6 +93,8 @@ class Budget:
         self._path = folder / f"{safe}.json"
         self._lock = folder / f"{safe}.lock"
         self._slots = [folder / f"{safe}.slot{number}" for number in range(manners.concurrency)]
+        # Threads of one process wait here, where they are woken; only what is between processes must be polled for.
+        self._places = threading.Semaphore(manners.concurrency)
         self._manners = manners
         self._run = run
         self._clock = clock
@@ -109,20 +112,30 @@ class Budget:
         Raises:
             StoppedError: the breaker has given up for this run.
         """
-        slot = self._wait_for_slot(check)
-        try:
+        with self._slot(check):
             turn = self._wait_for_budget(check)
             try:
                 yield turn
             finally:
                 turn._end()
-        finally:
-            os.close(slot)
 
     def waiting_until(self) -> float:
         """Returns when the breaker lets somebody ask again, seconds since 1970; 0 if it is closed."""
         with self._state() as state:
             return state.open_until if state.trips else 0.0
+
+    @contextlib.contextmanager
+    def _slot(self, check: Callable[[], None]) -> Iterator[None]:
+        while not self._places.acquire(timeout=_LONGEST_SLEEP):
+            check()
+        try:
+            slot = self._wait_for_slot(check)
+            try:
+                yield
+            finally:
+                os.close(slot)
+        finally:
+            self._places.release()
 
     def _wait_for_slot(self, check: Callable[[], None]) -> int:
         while True:

@@ -30,12 +30,12 @@ _NOT_IN_FOLDER = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 class Appender(Protocol):
     """A file that only grows."""
 
-    def append(self, data: bytes) -> None:
-        """Adds whole lines; when this returns they are safe."""
+    def append(self, data: bytes, sync: bool = True) -> None:
+        """Adds whole lines; when this returns they outlive the process, and with `sync` a power cut."""
         ...
 
     def close(self) -> None:
-        """Ends the file."""
+        """Ends the file, and makes all of it safe."""
         ...
 
 
@@ -264,14 +264,16 @@ class _LocalAppender:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         _sync(path.parent)
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes, sync: bool = True) -> None:
         """See `Appender`."""
         while data:
             data = data[os.write(self._descriptor, data) :]
-        os.fsync(self._descriptor)
+        if sync:
+            os.fsync(self._descriptor)
 
     def close(self) -> None:
         """See `Appender`."""
+        os.fsync(self._descriptor)
         os.close(self._descriptor)
 
 

@@ -8,10 +8,11 @@ import contextlib
 import dataclasses
 import itertools
 import logging
+import os
 import pathlib
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from kinetics_tfds.acquire.finish import Finished, Job
 from kinetics_tfds.acquire.finish_pool import shared_pool
@@ -29,6 +30,7 @@ from kinetics_tfds.errors import AcquireError
 
 _log = logging.getLogger(__name__)
 _SPACE_CHECK_SECONDS = 2.0
+_FETCH = "fetch"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Worker:
         self._failure: BaseException | None = None
         self._space_checked = 0.0
         self._numbers = itertools.count()
+        self._folders: list[pathlib.Path] = []  # of units that are done, empty
 
     def __enter__(self) -> Worker:
         self._scratch = self._stack.enter_context(self._store.scratch())
@@ -86,15 +89,16 @@ class Worker:
         # Units that wait for their clips to be finished hold a thread, but no place at the source.
         size = self._source.manners.concurrency + self._pool.workers
         with concurrent.futures.ThreadPoolExecutor(size, thread_name_prefix=f"acquire-{self._source.name}") as threads:
-            flying: collections.deque[concurrent.futures.Future] = collections.deque()
+            flying: set[concurrent.futures.Future] = set()
             for item in items:
                 if self._failure is not None:
                     break
-                flying.append(threads.submit(self._try, item))
+                flying.add(threads.submit(self._try, item))
                 if len(flying) >= 2 * size:
-                    counts += flying.popleft().result()
-            for future in flying:
-                counts += future.result()
+                    # Any of them: one long archive or slow video must not leave the other threads without work.
+                    done, flying = concurrent.futures.wait(flying, return_when=concurrent.futures.FIRST_COMPLETED)
+                    counts += sum((future.result() for future in done), collections.Counter())
+            counts += sum((future.result() for future in flying), collections.Counter())
         if self._failure is not None:
             raise self._failure
         return counts
@@ -106,6 +110,23 @@ class Worker:
         if time.monotonic() - self._space_checked > _SPACE_CHECK_SECONDS:
             self._space_checked = time.monotonic()
             self._store.check_space(int(self._config.min_free_gb * 1e9))
+
+    @contextlib.contextmanager
+    def _folder(self) -> Iterator[pathlib.Path]:
+        """Gives a folder for a unit, with an empty one in it for its source."""
+        try:
+            folder = self._folders.pop()
+        except IndexError:
+            folder = self._scratch / f"{next(self._numbers)}"
+            (folder / _FETCH).mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            # Half a million units: making and removing folders would be most of what a row costs that is not there.
+            if os.listdir(folder) == [_FETCH] and not os.listdir(folder / _FETCH):
+                self._folders.append(folder)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _try(self, item: WorkItem) -> collections.Counter[OutcomeClass]:
         try:
@@ -132,9 +153,7 @@ class _Unit:
 
     def run(self) -> collections.Counter[OutcomeClass]:
         worker = self._worker
-        folder = worker._scratch / f"{next(worker._numbers)}"
-        folder.mkdir()
-        with concurrent.futures.ThreadPoolExecutor(worker._pool.workers) as finishers:
+        with worker._folder() as folder, concurrent.futures.ThreadPoolExecutor(worker._pool.workers) as finishers:
             try:
                 with worker._budget.turn(worker.check) as turn:
                     self._fetch(folder, finishers)
@@ -145,13 +164,11 @@ class _Unit:
             finally:
                 for _, _, future in self._pending:
                     future.cancel()
-                shutil.rmtree(folder, ignore_errors=True)
         return self._counts
 
     def _fetch(self, folder: pathlib.Path, finishers: concurrent.futures.Executor) -> None:
         worker = self._worker
-        fetching = folder / "fetch"
-        fetching.mkdir()
+        fetching = folder / _FETCH
         cache = worker._config.state_folder / "indexes" / worker._source.name
         context = FetchContext(scratch=fetching, check=worker.check, log=_log.info, cache=cache)
         try:

@@ -150,6 +150,19 @@ def test_every_kind_of_end(tmp_path, server, media):
     assert (summary.stored, summary.left) == (1, 4)
 
 
+def test_one_slow_video_holds_up_no_other(tmp_path, server, media):
+    """The first unit takes longer than all others together; meanwhile the second place at the source serves them."""
+    names = [f"v{number:02d}" for number in range(15)]
+    run = start(tmp_path, [clip(name) for name in names], site(server, manners=Manners(concurrency=2)))
+    for name in names:
+        server.add(f"/watch/{name.ljust(11, '0')}", b"", "404")
+    first = names[0].ljust(11, "0")  # of a work list of one shard, in the order of ids
+    server.add(f"/watch/{first}", media, "slow:2.5")
+    acquire(run)
+    times = {record.youtube_id: record.time for record in read_ledger(open_store(tmp_path / "store"))}
+    assert max(time for name, time in times.items() if name != first) < times[first]
+
+
 def test_sources_are_tried_in_order(tmp_path, server, media):
     server.add("/one/a0000000000", media)
     for name in "ab":

@@ -3,7 +3,9 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import multiprocessing
+import os
 import pathlib
+import signal
 
 import pytest
 from hypothesis import given
@@ -74,6 +76,34 @@ def test_many_processes_write_at_once(tmp_path):
     states = States(records)
     found = [states.get(each.key, "youtube") for each in records]
     assert {(state.reason, state.attempts) for state in found if state} == {(Reason.TIMEOUT, 50)}
+
+
+def _write_and_die(root: str) -> None:
+    writer = ledger.LedgerWriter(open_store(root))
+    for number in range(100):
+        writer.write([record(f"{number:011d}", Reason.PRIVATE)])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_was_written_outlives_a_killed_process(tmp_path):
+    process = multiprocessing.get_context("spawn").Process(target=_write_and_die, args=(str(tmp_path),))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert len(list(ledger.read_ledger(open_store(tmp_path)))) == 100
+
+
+def test_what_is_synced_is_clips_and_not_every_failure(tmp_path, monkeypatch):
+    synced = []
+    real = os.fsync
+    with ledger.LedgerWriter(open_store(tmp_path)) as writer:
+        monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(descriptor), real(descriptor)))
+        for number in range(50):
+            writer.write([record(f"{number:011d}", Reason.PRIVATE)])
+        assert len(synced) <= 5  # the first, and one for each second
+        before = len(synced)
+        writer.write([record("stored_____1"[:11])])
+        assert len(synced) == before + 1
 
 
 def test_threads_of_one_writer(tmp_path):
