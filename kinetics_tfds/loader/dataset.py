@@ -32,6 +32,7 @@ def make_dataset(
     training: bool | None = None,
     epochs: int | None = None,
     shard: tuple[int, int] = (0, 1),
+    replicas: int = 1,
     classes: Iterable[str | int] | None = None,
     dtype: Literal["uint8", "float32", "bfloat16", "float16"] = "uint8",
     resize: Literal["host", "device"] = "host",
@@ -68,6 +69,9 @@ def make_dataset(
         training: shuffle and repeat; or give each video once, in order. None: whether the split is `train`.
         epochs: passes over the split in training; None: without end. Batches run across the ends of epochs.
         shard: index of this host and number of hosts.
+        replicas: devices of this host that take batches in turn, as `tf.distribute` does with
+            `distribute_datasets_from_function`; the number of batches is a multiple of it. `tf.distribute` leaves out
+            the last batches if they are too few for all replicas, and their videos with them.
         classes: names or indices of the classes to keep; labels stay those of the whole dataset.
         dtype: of `video`. Floats are normalised by the mean and std of the preset, and are zero to one without one;
             uint8 leaves that to the accelerator, with a quarter of the bytes to copy: see `normalise`.
@@ -99,6 +103,7 @@ def make_dataset(
         training=training,
         epochs=epochs,
         shard=shard,
+        replicas=replicas,
         classes=classes,
         dtype=dtype,
         resize=resize,

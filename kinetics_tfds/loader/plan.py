@@ -73,6 +73,7 @@ def make_plan(
     training: bool | None,
     epochs: int | None,
     shard: tuple[int, int],
+    replicas: int = 1,
     classes: Iterable[str | int] | None,
     dtype: str,
     resize: str,
@@ -98,6 +99,7 @@ def make_plan(
         dtype=dtype,
         num_classes=len(source.class_names),
     )
+    batches = _batches(source, index, batching, check_shard(shard), replicas, epochs)
     return Plan(
         index=index,
         recipe=recipe,
@@ -108,7 +110,7 @@ def make_plan(
             frames=recipe.sampling.num_frames,
             canvas=(canvas or default_canvas(source, recipe.spatial)) if resize == "device" else None,
         ),
-        batching=dataclasses.replace(batching, batches=_batches(source, index, batching, check_shard(shard), epochs)),
+        batching=dataclasses.replace(batching, batches=batches),
         training=training,
         seed=seed,
         epochs=epochs,
@@ -181,7 +183,7 @@ def _audio(source: Source, sampling: Sampling, seconds: float | None) -> tuple[i
 
 
 def _batches(
-    source: Source, index: Index, batching: Batching, shard: tuple[int, int], epochs: int | None
+    source: Source, index: Index, batching: Batching, shard: tuple[int, int], replicas: int, epochs: int | None
 ) -> int | None:
     """Returns how many batches every host gives; None: no end."""
     records, (_, hosts) = len(index), shard
@@ -195,15 +197,17 @@ def _batches(
             f"{source.name} has {records} of the chosen clips, too few for {hosts} hosts.",
             "Use fewer hosts, a larger split or more classes.",
         )
+    if replicas < 1:
+        raise ConfigError(f"replicas is {replicas}.", "Give strategy.num_replicas_in_sync over the number of hosts.")
     if not batching.training:
         # The host with the largest part decides; the others fill up with padding.
-        return math.ceil(math.ceil(records / hosts) / batching.size)
+        return math.ceil(math.ceil(records / hosts) / (batching.size * replicas)) * replicas
     if epochs is None:
         return None
-    batches = records // hosts * epochs // (batching.size // batching.views)
+    batches = records // hosts * epochs // (batching.size // batching.views * replicas) * replicas
     if batches == 0:
         raise ConfigError(
-            f"{records} clips over {hosts} hosts do not fill one batch of {batching.size}.",
+            f"{records} clips over {hosts} hosts do not fill {replicas} x {batching.size} rows.",
             "Choose a smaller batch_size or more epochs.",
         )
     return batches
