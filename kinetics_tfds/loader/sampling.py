@@ -197,9 +197,10 @@ class Segments(Sampling):
 
     def positions(self, length: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns int32 [1, T]."""
-        inside = tf.random.stateless_uniform([self.num_frames], seed) if self.random else 0.5
-        segment = tf.range(self.num_frames, dtype=tf.float32) + inside
-        position = tf.cast(segment * (tf.cast(length, tf.float32) / self.num_frames), tf.int32)
+        inside = tf.cast(tf.random.stateless_uniform([self.num_frames], seed) if self.random else 0.5, tf.float64)
+        segment = tf.range(self.num_frames, dtype=tf.float64) + inside
+        # Exact up to the division, which comes last: a centre on a whole frame is that frame, not the one before.
+        position = tf.cast(segment * tf.cast(length, tf.float64) / self.num_frames, tf.int32)
         return tf.minimum(position, length - 1)[None]
 
 
