@@ -128,7 +128,7 @@ def test_the_centre_clip_is_model_gardens(length, frames, stride, start):
 
 
 def test_the_centres_of_segments_are_tsns():
-    """int(tick / 2 + tick * x) with tick = length / segments: 300 / 8 = 37.5 gives 18.75, 56.25, 93.75, …"""
+    """int(tick / 2 + tick * x) with tick = length / segments: 300 / 8 = 37.5 gives 18.75, 56.25, 93.75 and on."""
     assert _indices(loader.Segments(8, pick="centre"), 300).tolist() == [[18, 56, 93, 131, 168, 206, 243, 281]]
     assert _indices(loader.Segments(3, pick="centre"), 300).tolist() == [[50, 150, 250]]
     # Fewer frames than segments: 5 / 8 = 0.625 gives 0.31, 0.94, 1.56, 2.19, 2.81, 3.44, 4.06, 4.69.
