@@ -137,7 +137,7 @@ def make_download_config(args: argparse.Namespace, options: PipelineOptions) -> 
 
 def describe(builder: Any, download_dir: str | None, config: Any) -> str:
     """Returns what a build would do: rows, clips, shards, predicted bytes, runner."""
-    from kinetics_tfds.shards.predict import predict_bytes
+    from kinetics_tfds.planning.predict import predict_bytes
 
     manager = builder._make_download_manager(download_dir=download_dir, download_config=config)
     inputs = builder.find_inputs(manager)

@@ -18,8 +18,8 @@ from typing import Any
 from beam_pipelines.options import beam_options
 from beam_pipelines.over_shards import add_arguments, run_over_shards
 from kinetics_tfds.errors import KineticsError
-from kinetics_tfds.shards.prepared import Prepared, find_prepared, open_prepared
-from kinetics_tfds.shards.sequence_examples import Export, export_shard, prepare_export
+from kinetics_tfds.prepared.dataset import Prepared, find_prepared, open_prepared
+from kinetics_tfds.prepared.sequence_examples import Export, export_shard, prepare_export
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -19,7 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from etils import epath
 
 from kinetics_tfds.errors import ConfigError, KineticsError, WorkerError
-from kinetics_tfds.shards.prepared import Prepared, open_prepared
+from kinetics_tfds.prepared.dataset import Prepared, open_prepared
 
 # Takes the dataset, a split and a shard's number; gives plain JSON values. Sent to workers by its name.
 Work = Callable[[Prepared, str, int], dict[str, Any]]

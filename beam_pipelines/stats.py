@@ -16,8 +16,8 @@ from beam_pipelines.options import beam_options
 from beam_pipelines.over_shards import add_arguments, run_over_shards
 from kinetics_tfds.cli.stats import format_stats, to_json
 from kinetics_tfds.errors import KineticsError
-from kinetics_tfds.shards.prepared import Prepared, find_prepared, open_prepared
-from kinetics_tfds.shards.stats import RecordStats, read_record_stats, read_split_stats
+from kinetics_tfds.prepared.dataset import Prepared, find_prepared, open_prepared
+from kinetics_tfds.prepared.stats import RecordStats, read_record_stats, read_split_stats
 
 
 def make_parser() -> argparse.ArgumentParser:

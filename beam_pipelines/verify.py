@@ -18,10 +18,10 @@ from beam_pipelines.options import beam_options
 from beam_pipelines.over_shards import add_arguments, run_over_shards
 from kinetics_tfds.cli.verify import print_verification
 from kinetics_tfds.errors import KineticsError
-from kinetics_tfds.shards.prepared import Prepared, find_prepared, open_prepared
-from kinetics_tfds.shards.problem import Problem
-from kinetics_tfds.shards.verify import ShardResult, Verification, summarise, verify_shard
-from kinetics_tfds.shards.verify_folder import verify_folder
+from kinetics_tfds.prepared.dataset import Prepared, find_prepared, open_prepared
+from kinetics_tfds.prepared.problem import Problem
+from kinetics_tfds.prepared.verify import ShardResult, Verification, summarise, verify_shard
+from kinetics_tfds.prepared.verify_folder import verify_folder
 
 
 def make_parser() -> argparse.ArgumentParser:

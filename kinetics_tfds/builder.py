@@ -23,9 +23,9 @@ from kinetics_tfds.features import make_features, to_example
 
 if TYPE_CHECKING:
     from kinetics_tfds.annotations.clip import Split
-    from kinetics_tfds.shards.fingerprint import BuildIdentity
-    from kinetics_tfds.shards.inputs import Inputs
-    from kinetics_tfds.shards.plan import PlannedClip, SplitPlan
+    from kinetics_tfds.planning.fingerprint import BuildIdentity
+    from kinetics_tfds.planning.inputs import Inputs
+    from kinetics_tfds.planning.plan import PlannedClip, SplitPlan
     from kinetics_tfds.shards.staging import Staging
     from kinetics_tfds.shards.table import Summary
 
@@ -83,7 +83,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
         named = self.builder_configs.get(getattr(builder_config, "name", ""))
         if named is None or builder_config is named or not isinstance(builder_config, KineticsConfig):
             return super()._create_builder_config(builder_config, version)
-        from kinetics_tfds.shards.fingerprint import compare_mappings
+        from kinetics_tfds.planning.fingerprint import compare_mappings
 
         differences = compare_mappings(named.identity(), builder_config.identity())
         if differences:
@@ -167,7 +167,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
     def _identity(self, plans: dict[Split, SplitPlan], file_format: str) -> BuildIdentity:
         from kinetics_tfds.decode.revision import versions
         from kinetics_tfds.features import RECORD_REVISION
-        from kinetics_tfds.shards.fingerprint import BuildIdentity, describe_splits
+        from kinetics_tfds.planning.fingerprint import BuildIdentity, describe_splits
 
         return BuildIdentity(
             dataset=self.name,
@@ -181,8 +181,8 @@ the official ones are downloaded where there are none. Without clips: --config=s
 
     def find_inputs(self, dl_manager: Any) -> Inputs:
         """Returns the rows and the files of their clips; makes the sample's first where the config asks for it."""
-        from kinetics_tfds.shards.inputs import read_inputs
-        from kinetics_tfds.shards.lock import is_local
+        from kinetics_tfds.file_systems import is_local
+        from kinetics_tfds.planning.inputs import read_inputs
 
         if self.kinetics_config.sample:
             from kinetics_tfds.sample import make_sample
@@ -205,7 +205,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
             ClipsError: there is nothing to build.
             ConfigError: the config names a class that the version does not have.
         """
-        from kinetics_tfds.shards.plan import Selection, Sharding, plan_splits
+        from kinetics_tfds.planning.plan import Selection, Sharding, plan_splits
 
         config = self.kinetics_config
         _check_classes(config, self.kinetics_version)

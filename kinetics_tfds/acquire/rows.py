@@ -19,9 +19,9 @@ from kinetics_tfds.acquire.store import Store
 from kinetics_tfds.acquire.web import Web, outcome_of
 from kinetics_tfds.annotations import AnnotationSet, is_annotation_file, possible_files, read_annotations
 from kinetics_tfds.annotations.versions import KineticsVersion
-from kinetics_tfds.clips import remote
 from kinetics_tfds.clips.listing import list_folder
 from kinetics_tfds.errors import AnnotationError
+from kinetics_tfds.file_systems import is_local, open_file
 
 KEPT_IN = "annotations"
 
@@ -57,13 +57,13 @@ def read_rows(version: KineticsVersion, store: Store, given: Sequence[str] = (),
 def _lists_in(store: Store, scratch: pathlib.Path) -> list[str]:
     """Returns local paths of the lists in a store; those of a bucket are copied."""
     names = [name for name in store.listing().others if is_annotation_file(name)]
-    if "://" not in store.root:
+    if is_local(store.root):
         return [os.path.join(store.root, *name.split("/")) for name in names]
     paths = []
     for name in names:
         path = scratch / "lists" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with remote.open_file(store.root, name) as source, open(path, "wb") as target:
+        with open_file(posixpath.join(store.root, name)) as source, open(path, "wb") as target:
             shutil.copyfileobj(source, target)
         paths.append(str(path))
     return paths

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import pathlib
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,8 +13,8 @@ from kinetics_tfds.acquire.standing import Standing, find_standings
 from kinetics_tfds.acquire.store import Store
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import KineticsVersion
-from kinetics_tfds.clips import remote
 from kinetics_tfds.errors import AcquireError
+from kinetics_tfds.file_systems import open_file
 
 _SUFFIXES = (".parquet", ".csv")
 
@@ -79,7 +79,7 @@ def take_snapshot(clips: Sequence[Clip], store: Store, version: KineticsVersion,
 
 
 def _hash(store: Store, path: str) -> tuple[str, int]:
-    with remote.open_file(store.root, path) if "://" in store.root else open(pathlib.Path(store.root, path), "rb") as f:
+    with open_file(posixpath.join(store.root, path)) as f:
         digest, size = hashlib.sha256(), 0
         while block := f.read(1 << 20):
             digest.update(block)

@@ -6,11 +6,11 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 
 from kinetics_tfds.annotations.clip import Clip
-from kinetics_tfds.annotations.files import open_file
 from kinetics_tfds.annotations.overlap import is_clip_set, parse_clip_set, read_one_version
 from kinetics_tfds.annotations.read import PathLike
 from kinetics_tfds.annotations.rows import VIDEO_ID
 from kinetics_tfds.errors import AnnotationError
+from kinetics_tfds.file_systems import open_file
 
 _MAX_LIST_BYTES = 1 << 26  # 5 million ids
 

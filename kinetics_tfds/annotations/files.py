@@ -16,6 +16,7 @@ from typing import IO, NamedTuple, Protocol
 
 from kinetics_tfds.annotations.names import LIST_SUFFIXES, is_annotation_file
 from kinetics_tfds.errors import AnnotationError, KineticsError
+from kinetics_tfds.file_systems import open_file
 
 # The largest official file, the train JSON of Kinetics-700, has about 160 MB.
 MAX_LIST_BYTES = 1 << 29
@@ -34,30 +35,6 @@ class OpenList(NamedTuple):
 
     path: str
     text: IO[str]
-
-
-def open_file(path: str | os.PathLike[str]) -> IO[bytes]:
-    """Opens a local file, or a URL through fsspec or, without its driver for the scheme, through epath.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    name = os.fspath(path)
-    if "://" not in name:
-        return open(os.path.expanduser(name), "rb")
-    import fsspec
-    from etils import epath
-
-    try:
-        try:
-            file_system, key = fsspec.core.url_to_fs(name)
-        except (ImportError, ValueError):
-            return epath.Path(name).open("rb")
-        return file_system.open(key, "rb")
-    except OSError:
-        raise
-    except Exception as error:  # each driver brings its own classes of errors
-        raise OSError(f"{type(error).__name__}: {error}") from error
 
 
 def open_lists(path: str | os.PathLike[str]) -> Iterator[OpenList]:

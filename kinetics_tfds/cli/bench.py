@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from kinetics_tfds.errors import ConfigError
     from kinetics_tfds.loader.measuring import measure
     from kinetics_tfds.loader.plan import UNSET, make_plan
-    from kinetics_tfds.shards.prepared import find_prepared
+    from kinetics_tfds.prepared.dataset import find_prepared
 
     dataset = args.dataset or args.named
     if dataset is None:

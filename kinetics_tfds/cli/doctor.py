@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from kinetics_tfds.acquire.driver import have_keys
     from kinetics_tfds.acquire.ledger import clip_key
     from kinetics_tfds.acquire.rows import read_rows
+    from kinetics_tfds.acquire.siblings import find_siblings
     from kinetics_tfds.acquire.store import open_store
     from kinetics_tfds.acquire.strict import config_or_default
     from kinetics_tfds.annotations import get_version
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     findings: list[Finding] = []
     try:
         clips = read_rows(version, store, args.annotations, keep=False).clips
-        have = have_keys(clips, store.listing(), version)
+        have = have_keys(clips, store.listing(), version, find_siblings(clips))
         missing = [clip for clip in clips if clip_key(clip) not in have]
         findings.append(Finding("rows", Level.OK, f"{len(clips):,} of {version.title}, {len(have):,} in the store"))
     except AnnotationError as error:

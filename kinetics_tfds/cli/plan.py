@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kinetics_tfds.errors import ClipsError, ConfigError
+from kinetics_tfds.file_systems import is_local
 
 SUMMARY = "what a build would do: clips found and missing, GB, hours, shards, disk"
 
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints the plan; returns 0 unless there is nothing to build."""
     import tensorflow_datasets as tfds
 
-    from kinetics_tfds.shards.trial import try_clips
+    from kinetics_tfds.planning.trial import try_clips
 
     builder = _make_builder(args)
     data_dir = os.fspath(builder.data_dir_root)
@@ -184,7 +185,7 @@ def describe_cost(trial: Any, plans: Mapping[Any, Any], data_dir: str) -> dict[s
 
 def _free_bytes(data_dir: str) -> int | None:
     """Returns the free bytes on the disk that a folder is on or would be on; None for a bucket."""
-    if "://" in data_dir:
+    if not is_local(data_dir):
         return None
     folder = os.path.abspath(os.path.expanduser(data_dir))
     while not os.path.isdir(folder):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kinetics_tfds.shards.stats import RecordStats, SplitStats
+    from kinetics_tfds.prepared.stats import RecordStats, SplitStats
 
 SUMMARY = "say what a prepared dataset holds"
 _SHOWN = 5
@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the statistics; returns 0."""
     from kinetics_tfds.errors import VerifyError
-    from kinetics_tfds.shards.prepared import find_prepared, open_prepared
-    from kinetics_tfds.shards.stats import read_record_stats, read_split_stats
+    from kinetics_tfds.prepared.dataset import find_prepared, open_prepared
+    from kinetics_tfds.prepared.stats import read_record_stats, read_split_stats
 
     prepared = open_prepared(find_prepared(args.dataset, args.data_dir))
     splits = read_split_stats(prepared)
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 def format_stats(splits: Mapping[str, SplitStats], records: RecordStats, *, every_class: bool = False) -> str:
     """Returns the tables as lines of text."""
-    from kinetics_tfds.shards.stats import describe_classes
+    from kinetics_tfds.prepared.stats import describe_classes
 
     seconds_a_frame = records.seconds / records.frames if records.frames else 0.0
     lines = [f"{'split':14}{'clips':>9}{'frames':>13}{'hours':>9}{'GB':>10}{'missing':>9}{'failed':>8}{'excluded':>10}"]

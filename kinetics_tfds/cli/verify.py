@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kinetics_tfds.shards.verify import Verification
+    from kinetics_tfds.prepared.verify import Verification
 
 SUMMARY = "check a prepared dataset against its manifest"
 
@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verifies; returns 0 when all is well, 1 when not."""
-    from kinetics_tfds.shards.prepared import find_prepared, open_prepared
-    from kinetics_tfds.shards.verify import verify_dataset
+    from kinetics_tfds.prepared.dataset import find_prepared, open_prepared
+    from kinetics_tfds.prepared.verify import verify_dataset
 
     folder = find_prepared(args.dataset, args.data_dir)
     progress = _Progress(open_prepared(folder).num_shards())

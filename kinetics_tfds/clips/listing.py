@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 
 from kinetics_tfds.errors import ClipsError
+from kinetics_tfds.file_systems import is_local
 
 # In the order in which containers are preferred where one clip lies in several files.
 MEDIA_SUFFIXES: tuple[str, ...] = (".mp4", ".mkv", ".webm", ".mov", ".avi")
@@ -58,7 +59,7 @@ def list_folder(root: str | os.PathLike[str]) -> Listing:
         ClipsError: the folder is not there, is a file, cannot be read or holds no file at all.
     """
     path = os.fspath(root)
-    if "://" in path:
+    if not is_local(path):
         from kinetics_tfds.clips import remote  # only remote folders need fsspec and epath
 
         found = remote.walk(path)

@@ -1,9 +1,8 @@
-"""Listing a folder that is not on this machine's file system, and opening its files."""
+"""Listing a folder that is not on this machine's file system."""
 
 from __future__ import annotations
 
 import posixpath
-from typing import IO
 
 from kinetics_tfds.clips.listing import MEDIA_SUFFIXES, Found
 from kinetics_tfds.errors import ClipsError
@@ -89,24 +88,3 @@ def _walk_epath(root: str, found: Found) -> None:
                     waiting.append((f"{prefix}{name}/", entry))
             else:
                 found.add_file(prefix + name, name)
-
-
-def open_file(root: str, path: str) -> IO[bytes]:
-    """Opens one file of a remote folder for reading, by the same driver that lists it.
-
-    Args:
-        root: the folder's URL.
-        path: the file, relative to it, with forward slashes.
-
-    Raises:
-        Exception: whatever the driver says; each brings its own classes of errors.
-    """
-    import fsspec
-
-    try:
-        file_system, base = fsspec.core.url_to_fs(root)
-    except (ImportError, ValueError):
-        from etils import epath
-
-        return (epath.Path(root) / path).open("rb")
-    return file_system.open(f"{base.rstrip('/')}/{path}", "rb")

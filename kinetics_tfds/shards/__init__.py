@@ -1,1 +1,1 @@
-"""Planning shards, writing one, running them under Beam, verifying what was written."""
+"""Writing planned shards: one at a time, in parallel under Beam, staged, resumed, and accounted for."""

@@ -11,8 +11,9 @@ from etils import epath
 from tensorflow_datasets.core import constants
 
 from kinetics_tfds.errors import ConfigError, PlanMismatchError
-from kinetics_tfds.shards.fingerprint import BuildIdentity, compare_mappings
-from kinetics_tfds.shards.lock import STAGING_FOLDER, build_lock, is_local, lock_path
+from kinetics_tfds.file_systems import is_local
+from kinetics_tfds.planning.fingerprint import BuildIdentity, compare_mappings
+from kinetics_tfds.shards.lock import STAGING_FOLDER, build_lock, lock_path
 from kinetics_tfds.shards.staging import Staging, discard_staging
 
 CONFIG_FILE = "config.json"

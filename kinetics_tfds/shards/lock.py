@@ -11,13 +11,9 @@ from collections.abc import Iterator
 from etils import epath
 
 from kinetics_tfds.errors import ConfigError, PlanMismatchError
+from kinetics_tfds.file_systems import is_local
 
 STAGING_FOLDER = ".staging"
-
-
-def is_local(path: epath.PathLike) -> bool:
-    """Returns whether the path lies on this machine's own (or mounted) file systems."""
-    return "://" not in os.fspath(path)
 
 
 def lock_path(data_path: epath.Path) -> epath.Path:

@@ -11,8 +11,8 @@ from etils import epath
 
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.errors import VerifyError, WorkerError
+from kinetics_tfds.planning.plan import PlannedClip, SplitPlan
 from kinetics_tfds.shards.parquet import open_parquet, parquet_writer
-from kinetics_tfds.shards.plan import PlannedClip, SplitPlan
 from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
 
 FILE_NAME = "manifest.parquet"

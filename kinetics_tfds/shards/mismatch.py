@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from etils import epath
 
 from kinetics_tfds.annotations.clip import Split
-from kinetics_tfds.shards.fingerprint import BuildIdentity, clip_row, compare
-from kinetics_tfds.shards.plan import SplitPlan
+from kinetics_tfds.planning.fingerprint import BuildIdentity, clip_row, compare
+from kinetics_tfds.planning.plan import SplitPlan
 from kinetics_tfds.shards.staging import Staging
 
 _SHOWN_CLIPS = 3

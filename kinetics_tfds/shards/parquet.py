@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from etils import epath
 
-from kinetics_tfds.shards.lock import is_local
+from kinetics_tfds.file_systems import is_local
 
 
 @contextlib.contextmanager

@@ -13,8 +13,8 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
+from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.shards.failures import stops_early
-from kinetics_tfds.shards.lock import is_local
 from kinetics_tfds.shards.report import ClipReport, ClipState
 from kinetics_tfds.shards.staging import Staging
 

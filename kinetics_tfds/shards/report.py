@@ -8,7 +8,7 @@ import enum
 from collections.abc import Iterable
 from typing import Any
 
-from kinetics_tfds.shards.plan import shard_name
+from kinetics_tfds.planning.plan import shard_name
 
 
 class ClipState(enum.StrEnum):

@@ -14,8 +14,8 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from kinetics_tfds.annotations.clip import Split
 from kinetics_tfds.errors import ConfigError, TooManyFailuresError, WorkerError
+from kinetics_tfds.planning.plan import SplitPlan
 from kinetics_tfds.shards.failures import exceeds
-from kinetics_tfds.shards.plan import SplitPlan
 from kinetics_tfds.shards.progress import Progress
 from kinetics_tfds.shards.report import ShardReport
 from kinetics_tfds.shards.staging import Staging

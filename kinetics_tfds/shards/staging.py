@@ -35,10 +35,11 @@ from kinetics_tfds import errors
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import MediaFile, Span
 from kinetics_tfds.errors import KineticsError, PlanMismatchError, WorkerError
-from kinetics_tfds.shards.fingerprint import BuildIdentity
-from kinetics_tfds.shards.lock import STAGING_FOLDER, is_local
+from kinetics_tfds.file_systems import is_local
+from kinetics_tfds.planning.fingerprint import BuildIdentity
+from kinetics_tfds.planning.plan import PlannedClip, ShardPlan, SplitPlan
+from kinetics_tfds.shards.lock import STAGING_FOLDER
 from kinetics_tfds.shards.parquet import open_parquet, parquet_writer
-from kinetics_tfds.shards.plan import PlannedClip, ShardPlan, SplitPlan
 from kinetics_tfds.shards.report import ShardReport
 
 _PLAN_SCHEMA = pa.schema(

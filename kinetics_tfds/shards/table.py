@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kinetics_tfds.annotations.clip import Split
-from kinetics_tfds.shards.plan import SplitPlan
+from kinetics_tfds.planning.plan import SplitPlan
 from kinetics_tfds.shards.report import ClipState, ShardReport
 
 _SHOWN_FAILURES = 10

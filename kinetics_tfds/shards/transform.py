@@ -18,7 +18,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from kinetics_tfds.errors import KineticsError, WorkerError
-from kinetics_tfds.shards.lock import is_local
+from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.shards.progress import LIVE
 from kinetics_tfds.shards.report import ClipState
 from kinetics_tfds.shards.staging import Staging

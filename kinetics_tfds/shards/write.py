@@ -29,10 +29,10 @@ from kinetics_tfds.decode.types import (
 )
 from kinetics_tfds.errors import ConfigError, WorkerError
 from kinetics_tfds.features import RECORD_REVISION, make_features, to_example
-from kinetics_tfds.shards.fingerprint import BuildIdentity, compare_mappings
-from kinetics_tfds.shards.lock import is_local
-from kinetics_tfds.shards.media import MediaSource
-from kinetics_tfds.shards.plan import ShardPlan
+from kinetics_tfds.file_systems import is_local
+from kinetics_tfds.planning.fingerprint import BuildIdentity, compare_mappings
+from kinetics_tfds.planning.media import MediaSource
+from kinetics_tfds.planning.plan import ShardPlan
 from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
 from kinetics_tfds.shards.serialise import ExampleSerialiser
 from kinetics_tfds.shards.staging import Staging

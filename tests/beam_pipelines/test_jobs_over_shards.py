@@ -13,7 +13,7 @@ from beam_pipelines import export_sequence_examples, stats, verify
 from beam_pipelines.over_shards import run_over_shards
 from kinetics_tfds.cli.main import main as kinetics
 from kinetics_tfds.errors import ConfigError, WorkerError
-from kinetics_tfds.shards.prepared import open_prepared
+from kinetics_tfds.prepared.dataset import open_prepared
 
 
 @pytest.fixture

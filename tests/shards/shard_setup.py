@@ -13,9 +13,9 @@ from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.config import KineticsConfig
 from kinetics_tfds.decode import DecodeLimits, versions
 from kinetics_tfds.features import RECORD_REVISION
-from kinetics_tfds.shards.fingerprint import BuildIdentity, describe_splits
-from kinetics_tfds.shards.inputs import read_inputs
-from kinetics_tfds.shards.plan import Selection, Sharding, plan_splits
+from kinetics_tfds.planning.fingerprint import BuildIdentity, describe_splits
+from kinetics_tfds.planning.inputs import read_inputs
+from kinetics_tfds.planning.plan import Selection, Sharding, plan_splits
 from kinetics_tfds.shards.staging import Staging, open_staging
 from kinetics_tfds.shards.write import BuildJob
 

@@ -8,8 +8,8 @@ from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import MediaFile, Span
 from kinetics_tfds.decode.types import DecodeSettings
 from kinetics_tfds.errors import VerifyError, WorkerError
+from kinetics_tfds.planning.plan import Selection, Sharding, plan_splits
 from kinetics_tfds.shards.manifest import SCHEMA, read_manifest, write_manifest
-from kinetics_tfds.shards.plan import Selection, Sharding, plan_splits
 from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
 from kinetics_tfds.shards.table import format_table, summarise
 

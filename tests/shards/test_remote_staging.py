@@ -9,8 +9,9 @@ from etils.epath import backend, gpath, register
 from shard_setup import set_up, shard_bytes
 
 from kinetics_tfds.annotations.clip import Split
+from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.shards import finish, run
-from kinetics_tfds.shards.lock import build_lock, is_local
+from kinetics_tfds.shards.lock import build_lock
 from kinetics_tfds.shards.manifest import read_manifest, write_manifest
 from kinetics_tfds.shards.run import run_build
 

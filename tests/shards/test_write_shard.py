@@ -13,8 +13,8 @@ from kinetics_tfds.config import KineticsConfig
 from kinetics_tfds.decode.types import FailureReason
 from kinetics_tfds.errors import ConfigError, WorkerError
 from kinetics_tfds.features import make_features
+from kinetics_tfds.planning.fingerprint import BuildIdentity
 from kinetics_tfds.shards import write
-from kinetics_tfds.shards.fingerprint import BuildIdentity
 from kinetics_tfds.shards.report import ClipState
 from kinetics_tfds.shards.write import ShardWriter, StoppedError, hash_record
 

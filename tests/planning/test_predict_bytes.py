@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.decode.types import DecodeSettings
-from kinetics_tfds.shards.predict import bytes_per_second, predict_bytes
+from kinetics_tfds.planning.predict import bytes_per_second, predict_bytes
 
 
 @given(st.integers(1, 99), st.integers(16, 1000), st.floats(0.5, 100))

@@ -16,9 +16,9 @@ from typing import Any
 import pyarrow.compute as pc
 from tensorflow_datasets.proto import tf_example_pb2
 
+from kinetics_tfds.prepared.dataset import Prepared, ShardFile
+from kinetics_tfds.prepared.records import read_records
 from kinetics_tfds.shards.manifest import read_manifest
-from kinetics_tfds.shards.prepared import Prepared, ShardFile
-from kinetics_tfds.shards.records import read_records
 
 
 @dataclasses.dataclass

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from kinetics_tfds.annotations.clip import Split
 from kinetics_tfds.decode import DecodedClip, DecodePool, DecodeSettings
-from kinetics_tfds.shards.media import MediaSource
-from kinetics_tfds.shards.plan import PlannedClip, ShardPlan, SplitPlan
+from kinetics_tfds.planning.media import MediaSource
+from kinetics_tfds.planning.plan import PlannedClip, ShardPlan, SplitPlan
 
 # At least this many clips, and some for each worker: they differ by a factor of ten in cost.
 _MIN_CLIPS = 32

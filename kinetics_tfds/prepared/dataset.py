@@ -23,8 +23,8 @@ from tensorflow_datasets.core import constants, file_adapters, naming
 from kinetics_tfds.annotations.versions import VERSIONS
 from kinetics_tfds.config import DEFAULT_CONFIG
 from kinetics_tfds.errors import VerifyError
+from kinetics_tfds.planning.fingerprint import BuildIdentity
 from kinetics_tfds.shards import finish
-from kinetics_tfds.shards.fingerprint import BuildIdentity
 from kinetics_tfds.shards.manifest import read_manifest
 
 _COLUMNS = ("split", "id", "label", "state", "shard", "index", "frames", "bytes", "digest")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import posixpath
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -12,11 +13,10 @@ from typing import Any
 
 from kinetics_tfds.annotations import AnnotationSet, is_annotation_file, possible_files, read_annotations
 from kinetics_tfds.annotations.versions import KineticsVersion
-from kinetics_tfds.clips import remote
 from kinetics_tfds.clips.listing import Listing, list_folder
 from kinetics_tfds.clips.match import Matches, match_clips
 from kinetics_tfds.errors import AnnotationError, ClipsError, KineticsError
-from kinetics_tfds.shards.lock import is_local
+from kinetics_tfds.file_systems import is_local, open_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _copy(root: str, name: str, folder: str) -> str:
     local = pathlib.Path(folder, *name.split("/"))
     local.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with remote.open_file(root, name) as source, open(local, "wb") as target:
+        with open_file(posixpath.join(root, name)) as source, open(local, "wb") as target:
             shutil.copyfileobj(source, target)
     except Exception as error:  # each file system brings its own classes of errors
         raise ClipsError(

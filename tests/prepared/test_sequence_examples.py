@@ -16,8 +16,8 @@ from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.decode.types import DecodedClip
 from kinetics_tfds.errors import ConfigError, PlanMismatchError, VerifyError
 from kinetics_tfds.features import make_features, to_example
-from kinetics_tfds.shards.prepared import open_prepared
-from kinetics_tfds.shards.sequence_examples import Export, export_shard, prepare_export, to_sequence_example
+from kinetics_tfds.prepared.dataset import open_prepared
+from kinetics_tfds.prepared.sequence_examples import Export, export_shard, prepare_export, to_sequence_example
 from kinetics_tfds.shards.serialise import ExampleSerialiser
 
 # As DMVR's builders for video and labels ask for them.

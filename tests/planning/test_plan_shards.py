@@ -11,7 +11,7 @@ from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import MediaFile, Span
 from kinetics_tfds.decode.types import DecodeSettings
 from kinetics_tfds.errors import ConfigError
-from kinetics_tfds.shards.plan import (
+from kinetics_tfds.planning.plan import (
     TARGET_SHARD_BYTES,
     Exclusion,
     Selection,

@@ -10,9 +10,9 @@ from clip_folder import make_clip_folder
 from kinetics_tfds.annotations.clip import Split
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.decode.types import DecodeSettings
-from kinetics_tfds.shards.inputs import read_inputs
-from kinetics_tfds.shards.media import MediaSource
-from kinetics_tfds.shards.plan import Selection, Sharding, plan_splits
+from kinetics_tfds.planning.inputs import read_inputs
+from kinetics_tfds.planning.media import MediaSource
+from kinetics_tfds.planning.plan import Selection, Sharding, plan_splits
 
 
 @pytest.fixture

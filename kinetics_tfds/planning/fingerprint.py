@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kinetics_tfds.annotations.clip import Split
-from kinetics_tfds.shards.plan import PlannedClip, SplitPlan
+from kinetics_tfds.planning.plan import PlannedClip, SplitPlan
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,10 +22,10 @@ from tensorflow_datasets.proto import tf_example_pb2
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.decode import processes
 from kinetics_tfds.features import UNLABELLED
-from kinetics_tfds.shards import verify_folder
-from kinetics_tfds.shards.prepared import ExpectedRecord, Prepared, ShardFile, open_prepared
-from kinetics_tfds.shards.problem import Problem
-from kinetics_tfds.shards.records import RawRecord, read_records
+from kinetics_tfds.prepared import verify_folder
+from kinetics_tfds.prepared.dataset import ExpectedRecord, Prepared, ShardFile, open_prepared
+from kinetics_tfds.prepared.problem import Problem
+from kinetics_tfds.prepared.records import RawRecord, read_records
 from kinetics_tfds.shards.write import hash_record
 
 # A wholly damaged shard would list every record.

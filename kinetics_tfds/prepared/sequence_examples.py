@@ -22,9 +22,9 @@ from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.errors import ConfigError, PlanMismatchError, VerifyError
 from kinetics_tfds.features import UNLABELLED
-from kinetics_tfds.shards.prepared import Prepared, open_prepared
-from kinetics_tfds.shards.records import read_records
-from kinetics_tfds.shards.stats import jpeg_size
+from kinetics_tfds.prepared.dataset import Prepared, open_prepared
+from kinetics_tfds.prepared.records import read_records
+from kinetics_tfds.prepared.stats import jpeg_size
 
 # The only rate that the readers know.
 AUDIO_RATE = 48_000

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from kinetics_tfds.shards.prepared import open_prepared
-from kinetics_tfds.shards.stats import describe_classes, jpeg_size, read_record_stats, read_split_stats
+from kinetics_tfds.prepared.dataset import open_prepared
+from kinetics_tfds.prepared.stats import describe_classes, jpeg_size, read_record_stats, read_split_stats
 
 
 def test_counts_come_from_the_manifest(prepared):

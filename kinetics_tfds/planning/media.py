@@ -11,10 +11,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from kinetics_tfds.clips import remote
 from kinetics_tfds.decode.types import DecodeRequest
-from kinetics_tfds.shards.lock import is_local
-from kinetics_tfds.shards.plan import PlannedClip, ShardPlan
+from kinetics_tfds.file_systems import is_local, open_file
+from kinetics_tfds.planning.plan import PlannedClip, ShardPlan
 
 _COPIES_AT_ONCE = 8
 _COPIED_AHEAD = 16  # files waiting on the local disk for a decode worker
@@ -75,7 +74,7 @@ class MediaSource:
     def _copy(self, path: str, folder: str, number: int) -> str:
         local = os.path.join(folder, f"{number:06d}{posixpath.splitext(path)[1]}")
         try:
-            with remote.open_file(self.root, path) as source, open(local, "wb") as target:
+            with open_file(posixpath.join(self.root, path)) as source, open(local, "wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
         except Exception as error:  # each file system brings its own classes of errors; the clip alone fails
             self._problems[local] = f"cannot copy {path}: {type(error).__name__}: {error}"[:500]

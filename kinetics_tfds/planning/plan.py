@@ -17,7 +17,7 @@ from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import MediaFile
 from kinetics_tfds.decode.types import DecodeSettings
 from kinetics_tfds.errors import ConfigError
-from kinetics_tfds.shards.predict import predict_bytes
+from kinetics_tfds.planning.predict import predict_bytes
 
 TARGET_SHARD_BYTES = 512 << 20
 # TFDS's names hold five digits of shard number.

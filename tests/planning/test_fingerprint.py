@@ -8,8 +8,8 @@ import pytest
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import MediaFile, Span
 from kinetics_tfds.decode.types import DecodeSettings
-from kinetics_tfds.shards.fingerprint import BuildIdentity, compare, describe_splits
-from kinetics_tfds.shards.plan import Selection, Sharding, plan_splits
+from kinetics_tfds.planning.fingerprint import BuildIdentity, compare, describe_splits
+from kinetics_tfds.planning.plan import Selection, Sharding, plan_splits
 
 CLIPS = [Clip(Split.TRAIN, f"{number:011d}", 0.0, 10.0, "a") for number in range(4)]
 FOUND = {clip: MediaFile(f"{clip.id}.mp4", Span.TRIMMED) for clip in CLIPS}

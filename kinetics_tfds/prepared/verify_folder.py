@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator
 import pyarrow.compute as pc
 
 from kinetics_tfds.annotations.versions import get_version
+from kinetics_tfds.prepared.dataset import Prepared, read_json
+from kinetics_tfds.prepared.problem import Problem
+from kinetics_tfds.prepared.records import TFRECORD_OVERHEAD
 from kinetics_tfds.shards import finish, manifest
-from kinetics_tfds.shards.prepared import Prepared, read_json
-from kinetics_tfds.shards.problem import Problem
-from kinetics_tfds.shards.records import TFRECORD_OVERHEAD
 
 # Any reader that lists files by pattern would take these for shards.
 _SHARD_LIKE = re.compile(r"\.(tfrecord|array_record|riegeli)\b|-\d{5}-of-\d{5}")
