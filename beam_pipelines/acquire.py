@@ -160,10 +160,11 @@ def _run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     version = get_version(args.dataset)
     config = _config(args)
     store = open_store(args.store)
-    clips = wanted_clips(args, version, store)
+    rows = read_rows(version, store, args.annotations, keep=not args.dry_run).clips
+    clips = wanted_clips(args, version, rows)
     force = frozenset(_outcome_class(word) for word in args.retry)
     if args.dry_run:
-        print(describe(version, clips, store, config, force))
+        print(describe(version, clips, store, config, force, rows))
         return 0
     options = beam_options(args.runners_file, beam_args)
     if options.view_as(StandardOptions).runner is None:
@@ -172,6 +173,7 @@ def _run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     run = Run(
         version=version,
         clips=clips,
+        rows=rows,
         store=store.root,
         config=config,
         force=force,
@@ -188,16 +190,15 @@ def _run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     return 0
 
 
-def wanted_clips(args: argparse.Namespace, version: KineticsVersion, store: Store) -> tuple[Clip, ...]:
-    """Returns the rows that the arguments name.
+def wanted_clips(args: argparse.Namespace, version: KineticsVersion, rows: Sequence[Clip]) -> tuple[Clip, ...]:
+    """Returns the rows, of all of the version, that the arguments name.
 
     Raises:
         ConfigError: an unknown split or class, or no row is left.
     """
     splits = {_split(word, version) for text in args.split for word in text.split(",")}
     classes = {_class(name, version) for name in args.classes}
-    rows = read_rows(version, store, args.annotations, keep=not args.dry_run)
-    clips = [clip for clip in rows.clips if not splits or clip.split in splits]
+    clips = [clip for clip in rows if not splits or clip.split in splits]
     if args.snapshot:
         clips = restrict_to_snapshot(clips, args.snapshot)
     chosen = choose(clips, classes or None, args.max_clips)

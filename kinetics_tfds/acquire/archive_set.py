@@ -27,11 +27,13 @@ from kinetics_tfds.acquire.members import (
     read_members,
 )
 from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
+from kinetics_tfds.acquire.siblings import Siblings, others_of
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, Unit, missed_all
 from kinetics_tfds.acquire.urls import is_http, public_url
 from kinetics_tfds.acquire.wanted import Wanted
 from kinetics_tfds.acquire.web import ChangedError, Web, outcome_of
 from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.layouts import MediaName, read_name
 from kinetics_tfds.errors import AcquireError
 
@@ -62,7 +64,12 @@ class Reading:
 
 
 def plan_units(
-    archives: Sequence[Archive], clips: Iterable[Clip], whole: str, catalogue: Catalogue, class_names: Iterable[str]
+    archives: Sequence[Archive],
+    clips: Iterable[Clip],
+    whole: str,
+    catalogue: Catalogue,
+    class_names: Iterable[str],
+    siblings: Siblings,
 ) -> Iterator[Unit | Missed]:
     """Groups clips by the archive that they are in.
 
@@ -72,6 +79,7 @@ def plan_units(
         whole: the key of the unit that reads all archives whose contents are not known.
         catalogue: what earlier runs learnt.
         class_names: of the version; an archive named for one holds all of its clips.
+        siblings: see `PlanContext`.
     """
     whereabouts = Whereabouts(archives, catalogue, class_names)
     units: dict[str, list[Clip]] = {}
@@ -84,7 +92,7 @@ def plan_units(
             units.setdefault(whole if archive is None else archive.place, []).append(clip)
     yield from missed_all(nowhere, Outcome(Reason.NOT_IN_SOURCE, f"in none of {len(archives)} archives"))
     for key, group in units.items():
-        yield Unit(key, tuple(group))
+        yield Unit(key, tuple(group), others_of(group, siblings))
 
 
 def fetch_unit(
@@ -98,7 +106,8 @@ def fetch_unit(
         reading: how.
         context: of the fetch.
     """
-    wanted = Wanted(unit.clips)
+    class_names = get_version(context.version).class_names if context.version is not None else ()
+    wanted = Wanted(unit.clips, unit.others, class_names)
     state = _State(wanted, Catalogue(context.cache), reading, context)
     for first in (True, False):
         part = [archive for archive in archives if archive.first is first]
@@ -248,7 +257,7 @@ def _take(member: Member, place: str, names: list[str], state: _State) -> None:
     if name is None:
         return
     names.append(_canonical(name))
-    clips, span = state.wanted.claim(name)
+    clips, span = state.wanted.claim(name, member.name)
     if not clips:
         return
     try:

@@ -57,7 +57,8 @@ class Archives:
         version = get_version(context.version)
         archives = self._archives()
         context.log(f"{self.name}: {len(archives)} archives")
-        yield from plan_units(archives, clips, f"{_WHOLE}{version.name}", Catalogue(context.cache), version.class_names)
+        catalogue, whole = Catalogue(context.cache), f"{_WHOLE}{version.name}"
+        yield from plan_units(archives, clips, whole, catalogue, version.class_names, context.siblings)
 
     def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
         """Reads an archive, or all whose contents are not known."""

@@ -1,22 +1,28 @@
 """A store in a bucket: work happens in a local scratch folder, and finished clips are uploaded under their final name.
 
-An object becomes visible when its upload is complete, so an upload needs no temporary name. Objects cannot grow: every
-append makes an object of its own.
+An object becomes visible when its upload is complete, so an upload needs no temporary name. Objects cannot grow: an
+append writes a small one anew, with all that it held.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pathlib
 import posixpath
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from kinetics_tfds.acquire import scratch
 from kinetics_tfds.acquire.store import HIDDEN, Appender, disk_full
 from kinetics_tfds.clips.listing import Listing, list_folder
 from kinetics_tfds.errors import AcquireError, ClipsError
+
+_SEGMENT_BYTES = 1 << 18
+# Google's buckets take about one write a second to one object; faster ones go to several objects in turn.
+_REWRITE_SECONDS = 1.0
 
 
 class BucketStore:
@@ -90,12 +96,19 @@ class BucketStore:
 
     def list_hidden(self, folder: str) -> list[str]:
         """See `Store`."""
-        where = self._name(folder)
+        return sorted(self.hidden_sizes(folder))
+
+    def hidden_sizes(self, folder: str) -> dict[str, int]:
+        """See `Store`."""
         try:
-            found = self._files.ls(where, detail=False, refresh=True)
+            found = self._files.ls(self._name(folder), detail=True, refresh=True)
         except FileNotFoundError:
-            return []
-        return sorted(f"{folder}/{posixpath.basename(str(path))}" for path in found)
+            return {}
+        return {
+            f"{folder}/{posixpath.basename(entry['name'])}": int(entry["size"] or 0)
+            for entry in found
+            if entry["type"] == "file"
+        }
 
     def read_lines(self, name: str, skip: int = 0) -> Iterator[bytes]:
         """See `Store`."""
@@ -116,16 +129,40 @@ class BucketStore:
         return posixpath.join(self._base, HIDDEN, name)
 
 
+@dataclasses.dataclass
+class _Segment:
+    """An object that is written anew, longer each time, until it is long enough."""
+
+    name: str
+    data: bytes = b""
+    written: float = -_REWRITE_SECONDS
+
+
 class _Segments:
-    def __init__(self, store: BucketStore, name: str) -> None:
-        self._store = store
+    """A file in parts. Half a million attempts are some hundred objects, not as many objects as attempts."""
+
+    def __init__(self, store: BucketStore, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._clock = store, clock
         self._stem, self._suffix = posixpath.splitext(name)
+        self._open: list[_Segment] = []
         self._count = 0
 
     def append(self, data: bytes, sync: bool = True) -> None:
         """See `Appender`."""
-        self._store.write_hidden(f"{self._stem}-{self._count:06d}{self._suffix}", data)
+        now = self._clock()
+        rested = (segment for segment in self._open if now - segment.written >= _REWRITE_SECONDS)
+        segment = next(rested, None) or self._new()
+        grown = segment.data + data
+        self._store.write_hidden(segment.name, grown)
+        segment.data, segment.written = grown, self._clock()
+        if len(grown) >= _SEGMENT_BYTES:
+            self._open.remove(segment)
+
+    def _new(self) -> _Segment:
+        segment = _Segment(f"{self._stem}-{self._count:06d}{self._suffix}")
         self._count += 1
+        self._open.append(segment)
+        return segment
 
     def close(self) -> None:
         """See `Appender`."""

@@ -18,6 +18,7 @@ from kinetics_tfds.acquire.ledger import LedgerWriter, Record, clip_key, read_le
 from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.progress import Progress, describe_seconds, shown
 from kinetics_tfds.acquire.settings import AcquireConfig
+from kinetics_tfds.acquire.siblings import Siblings, find_siblings, others_of
 from kinetics_tfds.acquire.source import Missed, PlanContext, Source, StoppedError, Unit
 from kinetics_tfds.acquire.states import KeySet, States
 from kinetics_tfds.acquire.stop import stopping
@@ -40,6 +41,8 @@ class Run:
     Attributes:
         version: the annotation version.
         clips: the wanted rows.
+        rows: all rows of the version; the wanted ones where empty. They tell of files named by a video's id alone whose
+            clip they are not.
         store: the store's root.
         config: the settings.
         force: classes to try again whatever their age.
@@ -51,6 +54,7 @@ class Run:
 
     version: KineticsVersion
     clips: Sequence[Clip]
+    rows: Sequence[Clip] = ()
     store: str
     config: AcquireConfig
     force: frozenset[OutcomeClass] = frozenset()
@@ -87,20 +91,30 @@ def acquire(run: Run) -> Summary:
     """
     store = open_store(run.store)
     began = time.time()
-    had = have_keys(run.clips, store.listing(), run.version)
+    siblings = find_siblings(run.rows or run.clips)
+    had = have_keys(run.clips, store.listing(), run.version, siblings)
     run.say(f"{len(run.clips):,} rows wanted, {len(had):,} of them in {store.root}")
     records = _Records()
     with store.run_folder(run.name) as folder:
         for source in run.config.sources:
-            _exhaust(run, source, store, folder, had, began, records)
+            _exhaust(run, source, store, folder, _Begun(had, siblings, began), records)
     states = States(read_ledger(store))
     stored = sum(states.stored_since(key, began) for clip in run.clips if (key := clip_key(clip)) not in had)
     return Summary(len(had), stored, len(run.clips) - len(had) - stored, dict(records.counts))
 
 
-def have_keys(clips: Sequence[Clip], listing: Listing, version: KineticsVersion) -> KeySet:
-    """Returns the keys of the rows that a store has a file for."""
-    return KeySet(clip_key(clip) for clip in match_clips(clips, listing, version).found)
+def have_keys(clips: Sequence[Clip], listing: Listing, version: KineticsVersion, siblings: Siblings) -> KeySet:
+    """Returns the keys of the rows that a store has a file for.
+
+    Args:
+        clips: the rows.
+        listing: of the store.
+        version: of Kinetics.
+        siblings: as `find_siblings` gives them for all rows of the version.
+    """
+    wanted = set(clips)
+    found = match_clips((*clips, *others_of(wanted, siblings)), listing, version).found
+    return KeySet(clip_key(clip) for clip in found if clip in wanted)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,19 +129,28 @@ class _Have:
         return isinstance(key, str) and (key in self.had or self.states.stored_since(key, self.began))
 
 
+@dataclasses.dataclass(frozen=True)
+class _Begun:
+    """What was so when the run began."""
+
+    had: KeySet
+    siblings: Siblings
+    at: float
+
+
 class _Records:
     def __init__(self) -> None:
         self.counts: Counts = collections.Counter()
 
 
-def _exhaust(run: Run, source: Source, store: Store, folder: str, had: KeySet, began: float, records: _Records) -> None:
+def _exhaust(run: Run, source: Source, store: Store, folder: str, begun: _Begun, records: _Records) -> None:
     """Runs passes over one source until no row is due there within this run."""
-    rules = Rules(run.config.retry, began, run.force)
+    rules = Rules(run.config.retry, begun.at, run.force)
     # Each pass may be the last try of some row; refusals are bounded by the breaker, but for a video that is always
     # refused.
     for number in range(run.config.retry.attempts + source.manners.max_trips + 1):
         states = States(read_ledger(store))
-        due = find_due(run.clips, _Have(had, states, began), states, source.name, rules, time.time())
+        due = find_due(run.clips, _Have(begun.had, states, begun.at), states, source.name, rules, time.time())
         if not due.now and due.last_at is None:
             _say_rest(run, source, due)
             return
@@ -135,11 +158,11 @@ def _exhaust(run: Run, source: Source, store: Store, folder: str, had: KeySet, b
             assert due.last_at is not None
             _wait(run, source, due.last_at, due.later)
             continue
-        work = _write_pass(run, source, store, f"{folder}/{source.name}-{number}", due, states)
+        work = _write_pass(run, source, store, f"{folder}/{source.name}-{number}", due, states, begun.siblings)
         del states, due
         if not work.units:
             continue
-        task = Task(run.name, run.store, source.name, run.config)
+        task = Task(run.name, run.store, source.name, run.config, run.version.name)
         progress = Progress(source.name, work, source.manners)
         try:
             with shown(progress, store, run.say, run.interval):
@@ -149,9 +172,11 @@ def _exhaust(run: Run, source: Source, store: Store, folder: str, had: KeySet, b
         store.remove_hidden(work.folder)
 
 
-def _write_pass(run: Run, source: Source, store: Store, folder: str, due: Due, states: States) -> WorkList:
+def _write_pass(
+    run: Run, source: Source, store: Store, folder: str, due: Due, states: States, siblings: Siblings
+) -> WorkList:
     cache = cache_of(source, run.config)
-    context = PlanContext(version=run.version.name, cache=cache, check=_check, log=run.say)
+    context = PlanContext(version=run.version.name, cache=cache, check=_check, log=run.say, siblings=siblings)
     with LedgerWriter(store) as ledger:
         units = _without_missed(source.plan(due.now, context), source, run.name, states, ledger)
         return write_work(store, folder, units, len(due.now), states, source.name)

@@ -11,6 +11,7 @@ from kinetics_tfds.acquire.ledger import Record, read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.progress import describe_seconds, units_seconds
 from kinetics_tfds.acquire.settings import AcquireConfig
+from kinetics_tfds.acquire.siblings import Siblings, find_siblings
 from kinetics_tfds.acquire.source import Missed, PlanContext, Source
 from kinetics_tfds.acquire.states import States
 from kinetics_tfds.acquire.store import Store
@@ -28,10 +29,12 @@ def describe(
     store: Store,
     config: AcquireConfig,
     force: frozenset[OutcomeClass] = frozenset(),
+    rows: Sequence[Clip] = (),
 ) -> str:
-    """Returns the plan of a run as text: rows, units, least time and disk, source by source."""
+    """Returns the plan of a run as text: rows, units, least time and disk, source by source; arguments as in `Run`."""
     now = time.time()
-    have = have_keys(clips, store.listing(), version)
+    siblings = find_siblings(rows or clips)
+    have = have_keys(clips, store.listing(), version, siblings)
     sizes = _Sizes()
     states = States(sizes.watch(read_ledger(store)))
     rules = Rules(config.retry, now, force)
@@ -39,7 +42,7 @@ def describe(
     most = 0
     for source in config.sources:
         due = find_due(clips, have, states, source.name, rules, now)
-        units, missed = _plan(source, config, due.now, version)
+        units, missed = _plan(source, config, due.now, version, siblings)
         seconds = units_seconds(units, source.manners)
         most = max(most, len(due.now) - missed)
         lines.append(
@@ -53,10 +56,12 @@ def describe(
     return "\n".join(lines)
 
 
-def _plan(source: Source, config: AcquireConfig, clips: Sequence[Clip], version: KineticsVersion) -> tuple[int, int]:
+def _plan(
+    source: Source, config: AcquireConfig, clips: Sequence[Clip], version: KineticsVersion, siblings: Siblings
+) -> tuple[int, int]:
     units = missed = 0
     if clips:
-        for item in source.plan(clips, PlanContext(version.name, cache_of(source, config))):
+        for item in source.plan(clips, PlanContext(version.name, cache_of(source, config), siblings=siblings)):
             if isinstance(item, Missed):
                 missed += len(item.clips)
             else:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from kinetics_tfds.acquire.http import open_url, raise_if_full
 from kinetics_tfds.acquire.outcome import Outcome, Reason
+from kinetics_tfds.acquire.siblings import others_of
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit, missed_all
 from kinetics_tfds.acquire.web import Web, outcome_of
 from kinetics_tfds.annotations.clip import Clip
@@ -63,19 +64,25 @@ class Folder:
             listing = list_folder(self.root)
         except ClipsError as error:
             raise AcquireError(error.problem, f"Correct or take out the source {self.name!r}.") from error
-        matches = match_clips(tuple(clips), listing, version)
+        clips = tuple(clips)
+        wanted = set(clips)
+        # A file named by the id alone may be meant for a sibling of a wanted clip, stored already or not wanted.
+        matches = match_clips((*clips, *others_of(wanted, context.siblings)), listing, version)
         for line in listing.unreadable:
             context.log(f"{self.name}: cannot be read: {line}")
         context.log(
-            f"{self.name}: {len(matches.found)} clips found, {len(matches.ambiguous)} of them in several files, "
-            f"{len(matches.unclaimed)} other files"
+            f"{self.name}: {len(wanted & matches.found.keys())} clips found, {len(matches.ambiguous)} of them in "
+            f"several files, {len(matches.unclaimed)} other files"
         )
-        yield from missed_all(matches.missing, Outcome(Reason.NOT_IN_SOURCE, "no file in the folder is named for it"))
+        missing = (clip for clip in matches.missing if clip in wanted)
+        yield from missed_all(missing, Outcome(Reason.NOT_IN_SOURCE, "no file in the folder is named for it"))
         units: dict[str, list[Clip]] = {}
         for clip, file in matches.found.items():
             units.setdefault(file.path, []).append(clip)
         for path, group in units.items():
-            yield Unit(path, tuple(group))
+            mine = tuple(clip for clip in group if clip in wanted)
+            if mine:
+                yield Unit(path, mine, tuple(clip for clip in group if clip not in wanted))
 
     def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
         """Gives the file itself, or a copy of it where it is in a bucket."""
@@ -110,4 +117,4 @@ def _span(unit: Unit) -> Span:
     name = read_name(unit.key)
     if name is not None and name.time_start is not None:
         return Span.TRIMMED
-    return Span.WHOLE if len({(clip.time_start, clip.time_end) for clip in unit.clips}) > 1 else Span.UNKNOWN
+    return Span.WHOLE if unit.has_several else Span.UNKNOWN

@@ -14,6 +14,7 @@ from typing import IO, Any, ClassVar
 
 from kinetics_tfds.acquire.magic import HEAD_BYTES, describe, media_suffix
 from kinetics_tfds.acquire.outcome import Outcome, Reason
+from kinetics_tfds.acquire.siblings import others_of
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit, missed_all
 from kinetics_tfds.acquire.store import disk_full
 from kinetics_tfds.acquire.urls import is_http, public_url
@@ -85,7 +86,8 @@ class Http:
                 groups.setdefault(url, []).append(clip)
         yield from missed_all(nameless, Outcome(Reason.NOT_IN_SOURCE, "the URL needs a class, and the row has none"))
         for url, group in groups.items():
-            yield Unit(url, tuple(group))
+            others = others_of(group, context.siblings)
+            yield Unit(url, tuple(group), tuple(clip for clip in others if self._url_of(clip) == url))
 
     def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
         """Downloads one file."""
@@ -98,9 +100,7 @@ class Http:
             raise_if_full(error, target)
             yield Missed(unit.clips, outcome_of(error))
             return
-        span = Span.TRIMMED if self._names_times() else Span.UNKNOWN
-        if span is Span.UNKNOWN and len({(clip.time_start, clip.time_end) for clip in unit.clips}) > 1:
-            span = Span.WHOLE
+        span = Span.TRIMMED if self._names_times() else Span.WHOLE if unit.has_several else Span.UNKNOWN
         yield Fetched(unit.clips, target, span, public_url(unit.key))
 
     def _download(self, url: str, target: pathlib.Path, context: FetchContext) -> pathlib.Path:

@@ -96,7 +96,8 @@ class Mirror:
                 continue
             archives = self._archives(version.name, split, context, fresh=True)
             context.log(f"{self.name}: {len(archives)} archives of {split}")
-            yield from plan_units(archives, group, f"{version.name}/{split}", catalogue, version.class_names)
+            whole = f"{version.name}/{split}"
+            yield from plan_units(archives, group, whole, catalogue, version.class_names, context.siblings)
 
     def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
         """Reads an archive, or all of a split whose contents are not known."""

@@ -35,7 +35,9 @@ class Tail:
 
     def new(self) -> Iterator[Record]:
         """Yields the records that were written since the last call."""
-        for name in self._store.list_hidden(FOLDER):
+        for name, size in sorted(self._store.hidden_sizes(FOLDER).items()):
+            if size <= self._read.get(name, 0):
+                continue
             for line in self._store.read_lines(name, self._read.get(name, 0)):
                 if not line.endswith(b"\n"):
                     break  # being written

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, Protocol, runtime_checkable
 
 from kinetics_tfds.acquire.outcome import Outcome
+from kinetics_tfds.acquire.siblings import Siblings
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError, ConfigError
@@ -68,10 +69,18 @@ class Unit:
     Attributes:
         key: names it within its source and never changes from run to run (a video id, a URL, a path).
         clips: the clips wanted from it, at least one.
+        others: rows that are not wanted, but that it may hold as well: a file named by a video's id alone may be one of
+            them.
     """
 
     key: str
     clips: tuple[Clip, ...]
+    others: tuple[Clip, ...] = ()
+
+    @property
+    def has_several(self) -> bool:
+        """Whether rows of different times may lie in it: one file for them is a whole video."""
+        return len({(clip.time_start, clip.time_end) for clip in (*self.clips, *self.others)}) > 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,6 +133,7 @@ class FetchContext:
     Attributes:
         scratch: an empty local folder for this unit alone, on the store's file system where that is local. The runner
             deletes it after the unit.
+        version: the annotation version's name.
         cache: `PlanContext.cache`, where this machine has it: what a source learnt in one run helps the next.
         check: to be called often (every block that is read). Raises `StoppedError` when the run is ending and
             `AcquireError` when the disk is nearly full; let both pass.
@@ -134,6 +144,7 @@ class FetchContext:
     check: Callable[[], None] = lambda: None
     log: Callable[[str], None] = lambda line: None
     cache: pathlib.Path | None = None
+    version: str | None = None
 
 
 @runtime_checkable
@@ -187,9 +198,11 @@ class PlanContext:
         cache: a local folder that this source may keep indexes in, from run to run.
         check: as in `FetchContext`.
         log: takes one line for people.
+        siblings: the videos that several rows of the version are about, with all their rows, wanted or not.
     """
 
     version: str
     cache: pathlib.Path
     check: Callable[[], None] = lambda: None
     log: Callable[[str], None] = lambda line: None
+    siblings: Siblings = dataclasses.field(default_factory=dict)

@@ -72,6 +72,10 @@ class Store(Protocol):
         """Returns the names of the hidden files directly in a folder, sorted; none where there is no folder."""
         ...
 
+    def hidden_sizes(self, folder: str) -> dict[str, int]:
+        """Returns the sizes in bytes of the files that `list_hidden` names."""
+        ...
+
     def read_lines(self, name: str, skip: int = 0) -> Iterator[bytes]:
         """Yields the lines of a hidden file, after its first `skip` bytes."""
         ...
@@ -219,11 +223,15 @@ class LocalStore:
 
     def list_hidden(self, folder: str) -> list[str]:
         """See `Store`."""
+        return sorted(self.hidden_sizes(folder))
+
+    def hidden_sizes(self, folder: str) -> dict[str, int]:
+        """See `Store`."""
         try:
             with os.scandir(self._hidden / folder) as entries:
-                return sorted(f"{folder}/{entry.name}" for entry in entries if entry.is_file())
+                return {f"{folder}/{entry.name}": entry.stat().st_size for entry in entries if entry.is_file()}
         except FileNotFoundError:
-            return []
+            return {}
 
     def read_lines(self, name: str, skip: int = 0) -> Iterator[bytes]:
         """See `Store`."""

@@ -7,18 +7,31 @@ from collections.abc import Iterable
 
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.clips.layouts import MediaName
-from kinetics_tfds.clips.match import compare_times
+from kinetics_tfds.clips.match import clips_of_file
 from kinetics_tfds.clips.media import Span
 
 
 class Wanted:
-    """The clips of a unit that were not found yet; for several threads."""
+    """The clips of a unit that were not found yet; for several threads.
 
-    def __init__(self, clips: Iterable[Clip]) -> None:
+    Args:
+        clips: the wanted ones.
+        others: further rows of the same videos: a member named by the id alone may be meant for one of them.
+        class_names: of the version, that a member's folders may bear.
+    """
+
+    def __init__(self, clips: Iterable[Clip], others: Iterable[Clip] = (), class_names: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
+        self._class_names = tuple(class_names)
         self._by_id: dict[str, list[Clip]] = {}
+        self._rows: dict[str, list[Clip]] = {}  # of videos with several
         for clip in clips:
             self._by_id.setdefault(clip.youtube_id, []).append(clip)
+        for clip in others:
+            self._rows.setdefault(clip.youtube_id, []).append(clip)
+        for video, group in self._by_id.items():
+            if video in self._rows or len(group) > 1:
+                self._rows.setdefault(video, []).extend(group)
 
     def clips(self) -> list[Clip]:
         """Returns what is still wanted."""
@@ -28,25 +41,36 @@ class Wanted:
     def __bool__(self) -> bool:
         return bool(self._by_id)
 
-    def claim(self, name: MediaName) -> tuple[tuple[Clip, ...], Span]:
-        """Returns the clips that a file of this name holds and takes them out, and what the file covers."""
+    def claim(self, name: MediaName, path: str) -> tuple[tuple[Clip, ...], Span]:
+        """Takes out the clips that a member holds, and returns them and what it covers.
+
+        Args:
+            name: what the member's path says.
+            path: the member's path; its suffix does not count.
+        """
         with self._lock:
             group = self._by_id.get(name.youtube_id, [])
-            claimed = [clip for clip in group if compare_times(clip, name) is not None]
-            if name.time_start is None and any(clip.split is name.split for clip in claimed):
-                claimed = [clip for clip in claimed if clip.split is name.split]  # it may be that split's clip alone
+            if not group:
+                return (), Span.UNKNOWN
+            # All rows of the video take part, also those that were found or stored before.
+            rows = self._rows.get(name.youtube_id, group)
+            found = clips_of_file(_as_media(name, path), rows, self._class_names)
+            claimed = tuple(clip for clip in group if clip in found)
             left = [clip for clip in group if clip not in claimed]
             if left:
                 self._by_id[name.youtube_id] = left
             else:
                 self._by_id.pop(name.youtube_id, None)
-        if name.time_start is not None:
-            return tuple(claimed), Span.TRIMMED
-        several = len({(clip.time_start, clip.time_end) for clip in claimed}) > 1
-        return tuple(claimed), Span.WHOLE if several else Span.UNKNOWN
+        return claimed, found[claimed[0]].span if claimed else Span.UNKNOWN
 
     def give_back(self, clips: Iterable[Clip]) -> None:
         """Puts clips back whose file was of no use: another archive may have a better one."""
         with self._lock:
             for clip in clips:
                 self._by_id.setdefault(clip.youtube_id, []).append(clip)
+
+
+def _as_media(name: MediaName, path: str) -> str:
+    """Returns a member's path with a name and a suffix as media have; members may have odd ones, or none."""
+    times = "" if name.time_start is None else f"_{name.time_start:f}_{name.time_end:f}"
+    return f"{path.rpartition('/')[0]}/{name.youtube_id}{times}.mp4".lstrip("/")

@@ -8,6 +8,7 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from kinetics_tfds.acquire.ledger import clip_key
 from kinetics_tfds.acquire.outcome import Reason
@@ -93,8 +94,9 @@ def read_work(store: Store, name: str) -> Iterator[WorkItem]:
     for line in store.read_lines(name):
         values = json.loads(line)
         rows = values["clips"]
-        clips = tuple(Clip(Split(split), video, start, end, label) for split, video, start, end, label, _ in rows)
-        yield WorkItem(Unit(values["key"], clips), tuple(row[-1] for row in rows))
+        clips = tuple(_clip(*row[:-1]) for row in rows)
+        others = tuple(_clip(*row) for row in values.get("others", ()))
+        yield WorkItem(Unit(values["key"], clips, others), tuple(row[-1] for row in rows))
 
 
 def _line(item: WorkItem) -> bytes:
@@ -102,7 +104,16 @@ def _line(item: WorkItem) -> bytes:
         [clip.split, clip.youtube_id, clip.time_start, clip.time_end, clip.label, attempt]
         for clip, attempt in zip(item.unit.clips, item.attempts, strict=True)
     ]
-    return json.dumps({"key": item.unit.key, "clips": rows}, separators=(",", ":")).encode("ascii") + b"\n"
+    values: dict[str, Any] = {"key": item.unit.key, "clips": rows}
+    if item.unit.others:
+        values["others"] = [
+            [clip.split, clip.youtube_id, clip.time_start, clip.time_end, clip.label] for clip in item.unit.others
+        ]
+    return json.dumps(values, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _clip(split: str, video: str, start: float, end: float, label: str | None) -> Clip:
+    return Clip(Split(split), video, start, end, label)
 
 
 def next_attempt(clip: Clip, states: States, source: str) -> int:

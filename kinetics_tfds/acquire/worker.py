@@ -42,12 +42,14 @@ class Task:
         store: the store's root.
         source: name of the source that the pass is about.
         config: the settings.
+        version: the annotation version's name.
     """
 
     run: str
     store: str
     source: str
     config: AcquireConfig
+    version: str
 
 
 class Worker:
@@ -170,7 +172,9 @@ class _Unit:
         worker = self._worker
         fetching = folder / _FETCH
         cache = worker._config.state_folder / "indexes" / worker._source.name
-        context = FetchContext(scratch=fetching, check=worker.check, log=_log.info, cache=cache)
+        context = FetchContext(
+            scratch=fetching, check=worker.check, log=_log.info, cache=cache, version=worker._task.version
+        )
         try:
             for item in worker._source.fetch(self._unit, context):
                 if isinstance(item, Missed):

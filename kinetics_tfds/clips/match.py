@@ -8,6 +8,7 @@ everything that was not plain is reported.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,22 @@ def match_clips(clips: Sequence[Clip], listing: Listing, version: KineticsVersio
         unclaimed=tuple(sorted(unclaimed)),
         label_conflicts=tuple(sorted(conflicts, key=lambda each: each.path)),
     )
+
+
+def clips_of_file(path: str, rows: Sequence[Clip], class_names: tuple[str, ...]) -> dict[Clip, MediaFile]:
+    """Returns which clips one file holds, by the rules of `match_clips`.
+
+    Args:
+        path: of the file, ending like media.
+        rows: all rows of the file's video.
+        class_names: of the version.
+    """
+    return _match_video(list(rows), [path], _folder_labels(class_names)).found
+
+
+@functools.lru_cache(maxsize=8)
+def _folder_labels(class_names: tuple[str, ...]) -> _FolderLabels:
+    return _FolderLabels(class_names)
 
 
 class _FolderLabels:

@@ -7,6 +7,7 @@ import pathlib
 import random
 
 from kinetics_tfds.acquire.outcome import Outcome
+from kinetics_tfds.acquire.siblings import find_siblings
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, PlanContext, Source, Unit
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import Span
@@ -28,8 +29,15 @@ class Got:
     origin: str
 
 
-def run(source: Source, clips, folder: pathlib.Path, version: str = "kinetics600", cache: pathlib.Path | None = None):
-    """Returns what came of each clip, and the units that were planned."""
+def run(
+    source: Source,
+    clips,
+    folder: pathlib.Path,
+    version: str = "kinetics600",
+    cache: pathlib.Path | None = None,
+    rows=(),
+):
+    """Returns what came of each clip, and the units that were planned; `rows` are all those of the version."""
     assert isinstance(source, Source)
     assert source.fetcher
     cache = cache or folder / "cache"
@@ -45,7 +53,7 @@ def run(source: Source, clips, folder: pathlib.Path, version: str = "kinetics600
             else:
                 results[clip] = Got(item.video.read_bytes(), item.span, item.origin)
 
-    for planned in source.plan(clips, PlanContext(version, cache)):
+    for planned in source.plan(clips, PlanContext(version, cache, siblings=find_siblings(rows))):
         if isinstance(planned, Missed):
             take(planned)
         else:
@@ -54,7 +62,7 @@ def run(source: Source, clips, folder: pathlib.Path, version: str = "kinetics600
         assert isinstance(unit, Unit)
         scratch = folder / f"scratch{number}-{random.randrange(10**9)}"
         scratch.mkdir(parents=True)
-        for item in source.fetch(unit, FetchContext(scratch, cache=cache)):
+        for item in source.fetch(unit, FetchContext(scratch, cache=cache, version=version)):
             take(item)
             if isinstance(item, Fetched) and scratch in item.video.parents:
                 item.video.unlink()

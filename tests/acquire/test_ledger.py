@@ -58,6 +58,29 @@ def test_many_writers_and_torn_lines(tmp_path, root):
     assert len(list(ledger.read_ledger(store))) == 6
 
 
+def test_a_ledger_in_a_bucket_is_few_objects(tmp_path):
+    """However many attempts there are; and no object is written twice within a second."""
+    from kinetics_tfds.acquire.bucket import BucketStore, _Segments
+
+    store = BucketStore(f"memory://bucket/{tmp_path.name}")
+    now, written = [0.0], []
+    appender = _Segments(store, "ledger/x.jsonl", clock=lambda: now[0])
+    real = store.write_hidden
+    store.write_hidden = lambda name, data: (written.append((name, now[0])), real(name, data))[1]
+    lines = [ledger._line(record(f"{number:011d}")) for number in range(5000)]
+    for line in lines:
+        appender.append(line)
+        now[0] += 0.1  # ten a second
+    appender.close()
+    names = store.list_hidden("ledger")
+    assert len(names) < 30
+    last: dict[str, float] = {}
+    for name, moment in written:
+        assert moment - last.get(name, -9) >= 1.0 - 1e-9
+        last[name] = moment
+    assert sorted(line for name in names for line in store.read_lines(name)) == sorted(lines)
+
+
 def _write(root: str, number: int) -> None:
     with ledger.LedgerWriter(open_store(root)) as writer:
         for attempt in range(1, 51):
