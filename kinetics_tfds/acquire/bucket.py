@@ -68,6 +68,10 @@ class BucketStore:
         base.mkdir(exist_ok=True)
         return base
 
+    def left_behind(self) -> Iterator[pathlib.Path]:
+        """See `Store`."""
+        return scratch.files_of_dead(self._local_base())
+
     @contextlib.contextmanager
     def run_folder(self, run: str) -> Iterator[str]:
         """See `Store`."""

@@ -17,6 +17,7 @@ from kinetics_tfds.acquire.due import Due, Rules, find_due, jitter
 from kinetics_tfds.acquire.ledger import LedgerWriter, Record, clip_key, read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.progress import Progress, describe_seconds, shown
+from kinetics_tfds.acquire.recover import recover
 from kinetics_tfds.acquire.settings import AcquireConfig
 from kinetics_tfds.acquire.siblings import Siblings, find_siblings, others_of
 from kinetics_tfds.acquire.source import Missed, PlanContext, Source, StoppedError, Unit
@@ -91,6 +92,8 @@ def acquire(run: Run) -> Summary:
     """
     store = open_store(run.store)
     began = time.time()
+    if recovered := recover(store):
+        run.say(f"{recovered:,} clips that a killed run had just finished were brought in")
     siblings = find_siblings(run.rows or run.clips)
     had = have_keys(run.clips, store.listing(), run.version, siblings)
     run.say(f"{len(run.clips):,} rows wanted, {len(had):,} of them in {store.root}")

@@ -44,6 +44,21 @@ def _hold(lock: pathlib.Path) -> int:
 def remove_dead(base: pathlib.Path) -> int:
     """Removes the scratch folders under `base` that no living process holds, and returns how many."""
     removed = 0
+    for path in dead(base):
+        shutil.rmtree(path, ignore_errors=True)
+        path.with_suffix(_LOCK).unlink(missing_ok=True)
+        removed += 1
+    return removed
+
+
+def files_of_dead(base: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields the files in the folders that `remove_dead` would remove."""
+    for folder in dead(base):
+        yield from [path for path in folder.rglob("*") if path.is_file()]
+
+
+def dead(base: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields the scratch folders under `base` that no living process holds; each is held while it is looked at."""
     for lock in base.glob(f"*{_LOCK}"):
         try:
             descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
@@ -51,11 +66,9 @@ def remove_dead(base: pathlib.Path) -> int:
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-            lock.unlink(missing_ok=True)
-            removed += 1
         except OSError:
             pass  # held: its process lives
+        else:
+            yield lock.with_suffix("")
         finally:
             os.close(descriptor)
-    return removed

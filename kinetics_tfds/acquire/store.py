@@ -52,6 +52,10 @@ class Store(Protocol):
         """Gives this process a local folder until the block ends; cleans up after dead processes first."""
         ...
 
+    def left_behind(self) -> Iterator[pathlib.Path]:
+        """Yields the files that dead processes of this machine left in their scratch folders."""
+        ...
+
     def run_folder(self, run: str) -> contextlib.AbstractContextManager[str]:
         """Gives a run a hidden folder that all its workers reach, until the block ends or, on a disk, a crash."""
         ...
@@ -187,6 +191,10 @@ class LocalStore:
         scratch.remove_dead(base)
         with scratch.folder(base) as path:
             yield path
+
+    def left_behind(self) -> Iterator[pathlib.Path]:
+        """See `Store`."""
+        return scratch.files_of_dead(self._hidden / "tmp")
 
     @contextlib.contextmanager
     def run_folder(self, run: str) -> Iterator[str]:

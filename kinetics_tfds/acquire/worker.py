@@ -225,8 +225,8 @@ class _Unit:
     def _store(self, clip: Clip, item: Fetched, done: Finished) -> None:
         finished = pathlib.Path(done.path)
         path = clip_path(clip, finished.suffix)
-        # Written down first: a crash in between leaves a record without its clip, which is then fetched again, and
-        # never a clip that nobody knows the origin of.
+        # Written down first: a crash in between leaves a record whose clip still lies in scratch, where `recover` finds
+        # it, and never a clip that nobody knows the origin of.
         self._record(
             (clip,),
             Outcome(Reason.STORED),
