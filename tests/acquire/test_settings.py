@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import pytest
 
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
+from kinetics_tfds.acquire.archives import Archives
+from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Source, Unit
 from kinetics_tfds.acquire.strict import parse_config, read_config
-from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.errors import ConfigError
 
 
@@ -80,8 +81,33 @@ def test_only_the_named_sources():
         config.only(["third"])
 
 
-@pytest.mark.parametrize("name", ["youtube", "mirror_then_youtube", "folder_then_youtube"])
-def test_configs_that_come_with_the_project(repo, name):
-    config = read_config(repo / "configs" / "acquire" / f"{name}.yaml")
-    assert config.sources[-1].manners.units_per_hour == 250
-    assert len(list((repo / "configs" / "acquire").glob("*.yaml"))) == 3
+CONFIGS = pathlib.Path(__file__).resolve().parents[2] / "configs" / "acquire"
+CLIP = Clip(Split.VALIDATION, "-abc_DEF123", 7, 17, "tying knot (not on a tie)")
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_configs_that_come_with_the_project(path):
+    config = read_config(path)
+    for source in config.sources:
+        assert isinstance(source, Source)
+        assert source.fetcher
+        if source.kind == "youtube":
+            assert source.manners.units_per_hour == 250
+
+
+def test_what_the_examples_ask_for(tmp_path):
+    context = PlanContext("kinetics600", tmp_path)
+    clips, videos = read_config(CONFIGS / "http_template.yaml").sources
+    (unit,) = clips.plan([CLIP], context)
+    label = "tying_knot_%28not_on_a_tie%29"
+    assert isinstance(unit, Unit)
+    assert unit.key == f"https://data.example.org/val/{label}/-abc_DEF123_000007_000017.mp4"
+    (unit,) = videos.plan([CLIP], context)
+    assert isinstance(unit, Unit)
+    assert unit.key == "gs://my-bucket/kinetics/-abc_DEF123.mp4"
+    (unit,) = read_config(CONFIGS / "remote_archives.yaml").sources[0].plan([CLIP], context)
+    assert isinstance(unit, Unit)
+    assert unit.clips == (CLIP,)
+    local = read_config(CONFIGS / "local_archives.yaml").sources[0]
+    assert isinstance(local, Archives)
+    assert [path.resolve() for path in local.paths] == [CONFIGS.parents[1] / "tars"]
