@@ -108,8 +108,8 @@ class RandomResizedCrop(Spatial):
         ratio = tf.exp(_between(draws[_ATTEMPTS:-3], math.log(self.aspect[0]), math.log(self.aspect[1])))
         # Last comes the window for when nothing fits, so that the first that is valid always exists.
         whole = wide / high
-        fallback_wide = tf.minimum(wide, high * self.aspect[1])
-        fallback_high = tf.where(whole < self.aspect[0], wide / self.aspect[0], high)
+        fallback_wide = tf.maximum(tf.minimum(wide, high * self.aspect[1]), 1.0)
+        fallback_high = tf.maximum(tf.where(whole < self.aspect[0], wide / self.aspect[0], high), 1.0)
         box_wide = _pixels(tf.concat([tf.sqrt(area * ratio), [fallback_wide]], 0))
         box_high = _pixels(tf.concat([tf.sqrt(area / ratio), [fallback_high]], 0))
         fits = (box_wide <= width) & (box_high <= height) & (box_wide > 0) & (box_high > 0)
@@ -122,9 +122,10 @@ class RandomResizedCrop(Spatial):
 
     def reach(self, height: int, width: int) -> tuple[int, int]:
         """Returns the largest window."""
+        # A side that is drawn up to half a pixel too long still fits once it is rounded, and the other side with it.
         return (
-            min(height, math.ceil(width / self.aspect[0]) + 1),
-            min(width, math.ceil(height * self.aspect[1]) + 1),
+            min(height, math.ceil((width + 0.5) / self.aspect[0]) + 1),
+            min(width, math.ceil((height + 0.5) * self.aspect[1]) + 1),
         )
 
 
