@@ -1,12 +1,7 @@
 from __future__ import annotations
 
-import dataclasses
-import http.server
 import json
 import pathlib
-import shutil
-import tarfile
-import threading
 
 import numpy as np
 import pytest
@@ -16,9 +11,8 @@ from tensorflow_datasets.core.utils import file_utils
 
 import kinetics_tfds
 from kinetics_tfds.annotations.clip import Split
-from kinetics_tfds.builder import KineticsBuilder
 from kinetics_tfds.config import NAMED_CONFIGS, KineticsConfig
-from kinetics_tfds.errors import AnnotationError, ClipsError, ConfigError, PlanMismatchError, TooManyFailuresError
+from kinetics_tfds.errors import ClipsError, ConfigError, PlanMismatchError, TooManyFailuresError
 from kinetics_tfds.shards import lock, run
 from kinetics_tfds.shards.manifest import read_manifest
 from kinetics_tfds.shards.write import hash_record
@@ -321,55 +315,6 @@ def test_what_a_killed_run_left_at_the_very_end_is_cleared(folder, tmp_path, mon
     assert len(list(staging.iterdir())) == 2
     build(tmp_path, folder)
     assert [path.name for path in staging.iterdir()] == ["1.0.0.lock"]
-
-
-@pytest.fixture
-def official(folder, tmp_path, monkeypatch):
-    """A real server that has the official archive; its requests are listed."""
-    archive = tmp_path / "www" / "kinetics600.tar.gz"
-    archive.parent.mkdir()
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(folder.root / "annotations", "kinetics600")
-
-    asked = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=str(archive.parent))
-
-        def log_message(self, *args):
-            asked.append(self.path)
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        version = dataclasses.replace(
-            kinetics_tfds.get_version("kinetics600"),
-            annotation_urls=(f"http://127.0.0.1:{server.server_port}/kinetics600.tar.gz",),
-        )
-        monkeypatch.setattr(KineticsBuilder, "kinetics_version", property(lambda self: version))
-        yield archive, asked
-        server.shutdown()
-
-
-def clips_alone(folder, root):
-    for split in COUNTS:
-        shutil.copytree(folder.root / str(split), root / str(split))
-    return root
-
-
-def test_the_official_lists_are_downloaded_where_there_are_none(folder, tmp_path, official, built):
-    builder = build(tmp_path / "data", clips_alone(folder, tmp_path / "clips"))
-    assert official[1] == ["/kinetics600.tar.gz"]
-    assert read_manifest(builder.data_path).equals(read_manifest(built.data_path))
-    with pytest.raises(AnnotationError, match=r"cannot be downloaded.*checksum"):
-        build(tmp_path / "other", tmp_path / "clips", force_checksums_validation=True)
-
-
-def test_a_download_that_fails_says_what_else_can_be_done(folder, tmp_path, official):
-    official[0].unlink()
-    with pytest.raises(AnnotationError, match=r"cannot be downloaded: .*404") as caught:
-        build(tmp_path / "data", clips_alone(folder, tmp_path / "clips"))
-    assert "Put annotation files" in caught.value.next_step
 
 
 def test_tools_that_iterate_a_builder(folder, tmp_path):

@@ -17,6 +17,8 @@ from clip_folder import make_clip_folder
 from kinetics_tfds.annotations import versions
 from kinetics_tfds.annotations.clip import Split
 from kinetics_tfds.config import KineticsConfig
+from kinetics_tfds.errors import AnnotationError
+from kinetics_tfds.shards.manifest import read_manifest
 
 CONFIG = KineticsConfig(name="tiny", short_side=32, fps=5.0)
 
@@ -70,6 +72,27 @@ def test_the_official_archive_is_fetched_once(tmp_path, site, clips):
     builder.data_path.rmtree()
     build(tmp_path, clips)
     assert site[1].paths.count("/kinetics600.tar.gz") == 1
+
+
+def test_downloaded_lists_give_what_the_same_lists_on_disk_give(tmp_path, site, clips):
+    with_lists = tmp_path / "with_lists"
+    shutil.copytree(clips.root, with_lists / "clips")
+    with tarfile.open(site[0] / "kinetics600.tar.gz") as archive:
+        archive.extractall(with_lists, filter="data")
+    by_download = build(tmp_path, clips)
+    by_hand = tfds.builder("kinetics600", data_dir=tmp_path / "by_hand", config=CONFIG)
+    by_hand.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=with_lists))
+    columns = ["split", "id", "state", "shard", "index", "digest"]
+    assert read_manifest(by_download.data_path, columns).equals(read_manifest(by_hand.data_path, columns))
+
+
+def test_a_download_that_fails_says_what_else_can_be_done(tmp_path, site, clips):
+    with pytest.raises(AnnotationError, match=r"cannot be downloaded.*checksum"):
+        build(tmp_path, clips, force_checksums_validation=True)
+    (site[0] / "kinetics600.tar.gz").unlink()
+    with pytest.raises(AnnotationError, match=r"cannot be downloaded: .*404") as caught:
+        build(tmp_path, clips)
+    assert "Put annotation files" in caught.value.next_step
 
 
 def test_checksums_are_registered_and_then_checked(tmp_path, site, clips, monkeypatch):
