@@ -69,14 +69,16 @@ class Choice:
 
     def _parse(self, record: tf.Tensor) -> Element:
         spec = {
-            "video": tf.io.FixedLenSequenceFeature(dtype=tf.string, **_MANY),
+            # "VarLen" is parsed with one copy of the frames less than FixedLenSequenceFeature.
+            "video": tf.io.VarLenFeature(tf.string),
             "timestamps": tf.io.FixedLenSequenceFeature(dtype=tf.float32, **_MANY),
             "label": tf.io.FixedLenFeature([], tf.int64),
             "id": tf.io.FixedLenFeature([], tf.string),
         }
         if self.audio_samples:
             spec["audio"] = tf.io.FixedLenFeature([], tf.string)
-        return tf.io.parse_single_example(record, spec)
+        fields = tf.io.parse_single_example(record, spec)
+        return {**fields, "video": fields["video"].values}
 
     def _audio(self, stored: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
         """Returns int16 [V, S] from `times` (float32 [V], seconds) on; silence after the clip's end."""
