@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 import tensorflow_datasets as tfds
 from clip_folder import make_clip_folder
-from tfds_program import TINY, run_tfds
+from tfds_program import TINY, program, run_tfds
+from worker_watch import watching_workers
 
 from kinetics_tfds.annotations.clip import Split
 
@@ -93,6 +95,13 @@ def test_errors_end_with_one_message(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_sample_config_needs_nothing(tmp_path):
-    run_tfds("build", "kinetics600/sample", "--imports=kinetics_tfds", f"--data_dir={tmp_path}", cwd=tmp_path)
+def test_the_sample_config_needs_nothing_and_its_decoding_no_tensorflow(tmp_path):
+    command = program("build", "kinetics600/sample", "--imports=kinetics_tfds", f"--data_dir={tmp_path}")
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
+        with watching_workers(running.pid) as seen:
+            _, errors = running.communicate(timeout=240)
+        assert running.returncode == 0, errors[-4000:]
     assert read(tmp_path, "sample").info.splits.total_num_examples >= 24
+    assert seen.mapped == set()
+    assert len(seen.peaks) > 1
+    assert max(seen.peaks.values()) < 150, seen.peaks

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
-import pathlib
-import re
 import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 
 import psutil
@@ -19,6 +15,7 @@ import pytest
 from decoding import request_for
 from media import cached_video, repeat_video
 from pool_workers import gone, short, worker_ids
+from worker_watch import watching_workers
 
 from kinetics_tfds.decode.pool import DecodePool
 from kinetics_tfds.decode.types import DecodeLimits, DecodeSettings
@@ -30,31 +27,11 @@ from kinetics_tfds.errors import WorkerError
 def test_workers_are_small_and_hold_no_tensorflow(tmp_path):
     part = cached_video(seconds=0.5, width=1280, height=720, audio=True)
     path = repeat_video(tmp_path / "long.mp4", part, 8, 0.5)
-    peaks, mapped = {}, set()
-    over = threading.Event()
-
-    def watch():
-        while not over.wait(0.02):
-            for pid in worker_ids():
-                with contextlib.suppress(OSError):
-                    if b"forkserver" not in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
-                        continue  # between fork and exec it still is what this process is
-                    peak = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())
-                    if peak is None:
-                        continue  # it has ended, and is not waited for yet
-                    peaks[pid] = max(peaks.get(pid, 0), int(peak[1]) >> 10)
-                    maps = pathlib.Path(f"/proc/{pid}/maps").read_text()
-                    mapped.update(name for name in ("tensorflow", "apache_beam") if f"/{name}/" in maps)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    with DecodePool(DecodeSettings(audio_rate=16_000), workers=2) as pool:
+    with watching_workers(os.getpid()) as seen, DecodePool(DecodeSettings(audio_rate=16_000), workers=2) as pool:
         assert [len(clip.frames) for _, clip in pool.decode([request_for(path, 0, 4)] * 8)] == [100] * 8
-    over.set()
-    thread.join()
-    assert mapped == set()
-    assert len(peaks) >= 3
-    assert max(peaks.values()) < 150, peaks
+    assert seen.mapped == set()
+    assert len(seen.peaks) >= 3
+    assert max(seen.peaks.values()) < 150, seen.peaks
 
 
 def run_script(text: str, *arguments, **options) -> subprocess.CompletedProcess:
