@@ -9,7 +9,10 @@ HERE = pathlib.Path(__file__).parent
 # Main job: tfds build, tfds.load, kinetics plan and verify.
 INSTALL = [
     "apache-beam>=2.77,<2.78",
+    "array_record>=0.8,<0.9; platform_system == 'Linux'",  # kinetics verify, --file_format=array_record
     "av>=18.1,<19",
+    "etils[epath]>=1.14,<2",
+    "fsspec>=2026.1",  # lists and clips in buckets; calendar versions, no upper bound
     "google-crc32c>=1.6,<2",  # kinetics verify
     "numpy>=2.1,<2.5",
     "opencv-python-headless>=5.0,<5.1",
