@@ -168,8 +168,6 @@ class _RejectedError(Exception):
 
 _REASONS = {
     FailureReason.UNREADABLE: Reason.UNEXPECTED,
-    FailureReason.EMPTY: Reason.INCOMPLETE,
-    FailureReason.NOT_MEDIA: Reason.NOT_MEDIA,
     FailureReason.NO_VIDEO: Reason.NO_VIDEO,
     FailureReason.OUT_OF_RANGE: Reason.OUT_OF_RANGE,
     FailureReason.TOO_SHORT: Reason.TOO_SHORT,
@@ -189,5 +187,8 @@ def outcome_of(failure: DecodeFailure, complete: bool) -> Outcome:
     >>> outcome_of(DecodeFailure(FailureReason.CORRUPT, "x"), complete=True).reason.value
     'damaged'
     """
-    broken = Reason.DAMAGED if complete else Reason.INCOMPLETE
+    if complete:
+        broken = Reason.DAMAGED  # fetching it again would bring the same
+    else:
+        broken = Reason.NOT_MEDIA if failure.reason is FailureReason.NOT_MEDIA else Reason.INCOMPLETE
     return Outcome(_REASONS.get(failure.reason, broken), f"{failure.reason}: {failure.detail}")

@@ -95,8 +95,10 @@ def test_what_is_refused(pool, video, tmp_path, more, reason):
     ("data", "complete", "reason"),
     [
         (b"<!doctype html><html>sorry</html>", False, Reason.NOT_MEDIA),
-        (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n", True, Reason.NOT_MEDIA),
+        (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n", False, Reason.NOT_MEDIA),
+        (b"<!doctype html><html>sorry</html>", True, Reason.DAMAGED),  # the source's copy is just that
         (b"", False, Reason.INCOMPLETE),
+        (b"", True, Reason.DAMAGED),
         ("half", True, Reason.DAMAGED),
         ("half", False, Reason.INCOMPLETE),
         ("noise", True, Reason.DAMAGED),
