@@ -118,7 +118,7 @@ class BucketStore:
         """See `Store`."""
         yield from self._files.cat_file(self._name(name))[skip:].splitlines(keepends=True)
 
-    def write_hidden(self, name: str, data: bytes) -> None:
+    def write_hidden(self, name: str, data: bytes, sync: bool = True) -> None:
         """See `Store`."""
         target = self._name(name)
         self._files.makedirs(posixpath.dirname(target), exist_ok=True)

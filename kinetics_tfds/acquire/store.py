@@ -84,8 +84,8 @@ class Store(Protocol):
         """Yields the lines of a hidden file, after its first `skip` bytes."""
         ...
 
-    def write_hidden(self, name: str, data: bytes) -> None:
-        """Writes a hidden file, all at once."""
+    def write_hidden(self, name: str, data: bytes, sync: bool = True) -> None:
+        """Writes a hidden file, all at once; without `sync`, it need not survive a power cut."""
         ...
 
     def remove_hidden(self, folder: str) -> None:
@@ -247,7 +247,7 @@ class LocalStore:
             file.seek(skip)
             yield from file
 
-    def write_hidden(self, name: str, data: bytes) -> None:
+    def write_hidden(self, name: str, data: bytes, sync: bool = True) -> None:
         """See `Store`."""
         path = self._hidden / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -256,7 +256,8 @@ class LocalStore:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if sync:
+                    os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
             pathlib.Path(temporary).unlink(missing_ok=True)

@@ -85,7 +85,8 @@ def write_work(
             count, clips = count + 1, clips + len(unit.clips)
         for number, (path, file) in enumerate(zip(paths, files, strict=True)):
             file.close()
-            store.write_hidden(made.shard_name(number), pathlib.Path(path).read_bytes())
+            # No run outlives a power cut, and the next one makes its own list.
+            store.write_hidden(made.shard_name(number), pathlib.Path(path).read_bytes(), sync=False)
     return dataclasses.replace(made, units=count, clips=clips)
 
 

@@ -250,7 +250,8 @@ def _result(unit: Unit, info: Mapping[str, Any], log: _Log, url: str) -> Fetched
     if any("larger than max-filesize" in line for line in log.lines):
         return Missed(unit.clips, Outcome(Reason.TOO_LARGE, said))
     if sounds:
-        return Missed(unit.clips, Outcome(Reason.NO_VIDEO, "the video has sound only"))
+        # YouTube keeps pictures back from clients that it doubts: no verdict on the video.
+        return Missed(unit.clips, Outcome(Reason.FORMAT_UNAVAILABLE, "only sound was offered"))
     return Missed(unit.clips, Outcome(Reason.UNEXPECTED, f"yt-dlp gave no file and no error: {said}"))
 
 

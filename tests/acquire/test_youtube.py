@@ -135,6 +135,8 @@ ANSWERS = [
         Reason.GEO_BLOCKED,
     ),
     (error("UNPLAYABLE", "This video requires payment to watch"), Reason.PAYMENT_REQUIRED),
+    (error("LOGIN_REQUIRED", "Please sign in", "Sign in to see this video"), Reason.LOGIN_REQUIRED),
+    (error("LIVE_STREAM_OFFLINE", "Premieres in 5 days"), Reason.NOT_YET),
     (error("LIVE_STREAM_OFFLINE", "This live event will begin in 3 hours."), Reason.NOT_YET),
     (error("ERROR", UNAVAILABLE), Reason.UNAVAILABLE),
     (error("ERROR", "This video is not available"), Reason.UNAVAILABLE),
@@ -214,6 +216,44 @@ def test_picture_and_sound_apart_need_no_ffmpeg(server, tmp_path, media, monkeyp
     assert [request.path for request in server.seen("/media")] == ["/media/134", "/media/140"]
     assert result.audio is not None
     assert result.audio != result.video
+
+
+def with_formats(server: Loopback, *formats: dict) -> dict:
+    made = [
+        {"itag": 18 + number, "url": f"{server.url}/media/18", "quality": "medium", **each}
+        for number, each in enumerate(formats)
+    ]
+    return {"playabilityStatus": {"status": "OK"}, "streamingData": {"adaptiveFormats": made}}
+
+
+PICTURE = {"mimeType": 'video/mp4; codecs="avc1.4d401e"', "width": 480, "height": 360}
+SOUND = {"mimeType": 'audio/mp4; codecs="mp4a.40.2"', "audioSampleRate": "44100"}
+
+
+@pytest.mark.parametrize(
+    ("formats", "settings", "reason"),
+    [
+        ((PICTURE,), {"format": "b[height=99]"}, Reason.FORMAT_UNAVAILABLE),
+        (({**PICTURE, "drmFamilies": ["WIDEVINE"]},), {}, Reason.DRM),
+        ((SOUND,), {}, Reason.FORMAT_UNAVAILABLE),
+        ((SOUND,), {"format": "ba"}, Reason.FORMAT_UNAVAILABLE),
+    ],
+    ids=["no such format", "DRM", "sound only", "sound asked for"],
+)
+def test_formats_that_do_not_serve(server, tmp_path, media, formats, settings, reason):
+    server.add_player(VIDEO, with_formats(server, *formats))
+    server.add("/media/18", media)
+    result = fetch(youtube(server, **settings), tmp_path)
+    assert isinstance(result, Missed)
+    assert result.outcome.reason is reason, result.outcome
+
+
+def test_a_proxy_that_is_down(server, tmp_path):
+    server.add_player(VIDEO, playable(server))
+    result = fetch(youtube(server, proxy="http://127.0.0.1:9", retries=0, extractor_retries=0), tmp_path)
+    assert isinstance(result, Missed)
+    assert result.outcome.reason is Reason.CONNECTION, result.outcome
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(
