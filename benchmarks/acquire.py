@@ -72,7 +72,7 @@ def by_hand(url: str, clips: list[Clip], folder: pathlib.Path) -> float | None:
     began = time.perf_counter()
     for clip in clips:
         video = folder / clip.youtube_id
-        download = [sys.executable, "-m", "yt_dlp", "-q", "--no-config", "-o", str(video)]
+        download = [sys.executable, "-m", "yt_dlp", "-q", "--no-config", "--no-warnings", "-o", str(video)]
         subprocess.run([*download, f"{url}/{clip.youtube_id}.mp4"], check=True)
         cut = [ffmpeg, "-v", "error", "-ss", str(START), "-to", str(END), "-i", str(video), "-threads", "1"]
         cut += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-c:a", "aac", f"{video}.mp4"]

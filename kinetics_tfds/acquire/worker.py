@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 
 from kinetics_tfds.acquire.finish import Finished, Job
 from kinetics_tfds.acquire.finish_pool import shared_pool
+from kinetics_tfds.acquire.http import raise_if_full
 from kinetics_tfds.acquire.ledger import LedgerWriter, Record
 from kinetics_tfds.acquire.manners import Budget
 from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
@@ -102,6 +103,7 @@ class Worker:
                     counts += sum((future.result() for future in done), collections.Counter())
             counts += sum((future.result() for future in flying), collections.Counter())
         if self._failure is not None:
+            raise_if_full(self._failure, self._scratch / "any")
             raise self._failure
         return counts
 

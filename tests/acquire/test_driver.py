@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import errno
 import pathlib
 import threading
 import time
@@ -233,6 +234,21 @@ def test_a_full_disk_stops_before_anything_is_fetched(tmp_path, server, media):
     with pytest.raises(AcquireError, match="min_free_gb"):
         acquire(run)
     assert server.requests == []
+
+
+def test_a_disk_that_fills_up_meanwhile_ends_the_run_with_the_way_on(tmp_path, server, media, monkeypatch):
+    server.add(f"/watch/{'a'.ljust(11, '0')}", media)
+    run = start(tmp_path, [clip("a")], site(server))
+
+    def full(self, data, sync=True):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("kinetics_tfds.acquire.store._LocalAppender.append", full)
+    with pytest.raises(AcquireError, match="are free at"):
+        acquire(run)
+    monkeypatch.undo()
+    assert not list((tmp_path / "store").rglob("*.mp4"))  # none without a record of its origin
+    assert acquire(start(tmp_path, run.clips, *run.config.sources)).stored == 1
 
 
 def test_a_lost_clip_is_fetched_again(tmp_path, server, media):

@@ -47,14 +47,16 @@ def run_killed(arguments: list[str], after: float, repo: pathlib.Path) -> bool:
 
 
 def bot_checks(server: Loopback, after: int, many: int) -> None:
-    """From the request for media number `after` on, the site refuses `many` times."""
+    """From the request for a player number `after` on, the site refuses `many` times, in both of its ways."""
     seen = [0]
 
     def override(path: str) -> str | None:
         if not path.startswith("/player/"):
             return None
         seen[0] += 1
-        return "429:0" if after < seen[0] <= after + many else None
+        if not after < seen[0] <= after + many:
+            return None
+        return "429:0" if seen[0] % 2 else "redirect:/botcheck"
 
     server.override = override
 
@@ -91,6 +93,8 @@ def check_ends(world: World, standings, records: list[Record]) -> None:
         if found != (source, reason) or row.standing is not expected:
             wrong[clip.id] = (source, reason), row.standing, found, last.message if last else None
     assert not wrong, wrong
+    refused = {record.reason for record in records if record.outcome_class == "run_level"}
+    assert refused >= {"bot_check", "rate_limited"}
     assert all(record.fetcher and record.run and record.time for record in records)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import gzip
+import json
 import pathlib
 import random
 import tarfile
@@ -133,6 +134,7 @@ def make_world(root: pathlib.Path, server: Loopback, size: int) -> World:
         *FILES,
         "folder",
         "folderhalf",
+        "file410",
         "tar",
         "tarlost",
         "twoclips",
@@ -158,6 +160,8 @@ class _Maker:
         self.lost: list[tuple[str, bytes]] = []
         self.random = random.Random(0)
         self.server.add("/elsewhere", self.video)
+        refusal = {"playabilityStatus": {"status": "LOGIN_REQUIRED", "reason": "Sign in to confirm you’re not a bot"}}
+        self.server.add("/botcheck", json.dumps(refusal).encode(), content_type="application/json")
 
     def add(self, kind: str, number: int) -> None:
         video = f"{number:03d}{kind[:7]:_<7}-"
@@ -226,6 +230,11 @@ class _Maker:
         """The user's own copy is damaged; the site has the video."""
         self._on_site(clip, "stored", "ok")
         self._old(clip).write_bytes(self.clip[: len(self.clip) * 2 // 3])
+
+    def _file410(self, clip: Clip) -> None:
+        """The file server had it once; the site has the video."""
+        self._on_site(clip, "stored", "ok")
+        self.server.add(f"/files/validation/{clip.id}.mp4", b"", "410")
 
     def _old(self, clip: Clip) -> pathlib.Path:
         path = self.world.folder / "val_256" / (clip.label or "").replace(" ", "_") / f"{clip.id}.mp4"
