@@ -34,8 +34,9 @@ format: $(INSTALLED) ## Let ruff put the code in order.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## Measure the build side by side with its limit and with stock TFDS.
+bench: $(INSTALLED) ## Measure building and loading side by side with their limits, stock TFDS and readers of mp4.
 	$(BIN)/python benchmarks/build.py
+	$(BIN)/python benchmarks/load.py
 
 clean: ## Remove .venv, the demo and all caches.
 	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -34,6 +34,12 @@ INSTALL = [
 EXTRAS = {
     "youtube": ["yt-dlp[default,deno]"],  # a JavaScript runtime beside it; Node 22 or Bun do as well
     "jax": ["jax>=0.10,<0.11"],  # for accelerators as JAX says: pip install "jax[cuda13]" or "jax[tpu]"
+    # What `make bench` compares with. decord has no wheel for Macs with Apple's processors; there its row is left out.
+    "bench": [
+        "decord==0.6.0; platform_machine == 'x86_64' or platform_machine == 'AMD64'",
+        "psutil>=7,<8",
+        "simplejpeg>=1.9,<1.10",
+    ],
     "dev": [
         "build>=1.2,<2",
         "dill>=0.4,<0.5",  # tfds.testing.DatasetBuilderTestCase imports it
@@ -41,7 +47,6 @@ EXTRAS = {
         "import-linter>=2.16,<3",
         "jax>=0.10,<0.11",
         "pandas>=3,<4",
-        "psutil>=7,<8",
         "pyright[nodejs]==1.1.414",  # brings its own Node
         "pytest>=9,<10",
         "pytest-timeout>=2.4,<3",
@@ -51,6 +56,8 @@ EXTRAS = {
         "pre-commit>=4,<5",
     ],
 }
+
+EXTRAS["dev"] += EXTRAS["bench"]
 
 setuptools.setup(
     name="kinetics-tfds",

@@ -47,7 +47,7 @@ def _write(data: pathlib.Path, clips: list[pathlib.Path]) -> None:
     data.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor() as pool:
         first = {clip.stat().st_ino: clip for clip in reversed(clips)}
-        drawn = dict(zip(first, pool.map(_jpegs, first.values()), strict=True))
+        drawn = dict(zip(first, pool.map(encode_clip, first.values()), strict=True))
     shards = [clips[i : i + _PER_SHARD] for i in range(0, len(clips), _PER_SHARD)]
     for shard, paths in enumerate(shards):
         with tf.io.TFRecordWriter(str(template.sharded_filepath(shard_index=shard, num_shards=len(shards)))) as writer:
@@ -60,7 +60,8 @@ def _write(data: pathlib.Path, clips: list[pathlib.Path]) -> None:
     tfds.folder_dataset.write_metadata(data_dir=data, features=features, split_infos=[split], filename_template=None)
 
 
-def _jpegs(path: pathlib.Path) -> list[bytes]:
+def encode_clip(path: pathlib.Path) -> list[bytes]:
+    """Returns the frames of an mp4 file as JPEG, as the build stores them."""
     with av.open(str(path)) as container:
         images = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
     return [cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes() for image in images]
