@@ -52,6 +52,12 @@ def contents(path):
     return {each.name: each.read_bytes() for each in pathlib.Path(path).iterdir() if ".tfrecord" in each.name}
 
 
+def _begin(largest_file: int) -> None:
+    """Runs in the process to be: sets its limit, and lets Ctrl-C reach it, which programs in the background ignore."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Build:
     """A build in a process of its own."""
 
@@ -65,7 +71,7 @@ class Build:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file)),
+            preexec_fn=lambda: _begin(largest_file),
         )
 
     def finished(self) -> dict[str, int]:
