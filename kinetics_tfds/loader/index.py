@@ -113,8 +113,11 @@ def _from_manifest(source: Source) -> list[list[Mark]] | None:
 
 def _by_walking(source: Source) -> list[list[Mark]]:
     def marks(path: str, total: int) -> list[Mark]:
-        with _open(path) as file:
-            found = list(walk_records(file, total))
+        try:
+            with _open(path) as file:
+                found = list(walk_records(file, total))
+        except (OSError, tf.errors.OpError):
+            found = []
         end = found[-1].end if found else 0
         # What is not there is found missing when it is read, and named then.
         return found + [Mark(end, end, _UNLABELLED, b"")] * (total - len(found))

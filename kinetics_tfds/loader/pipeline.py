@@ -36,6 +36,10 @@ def places(plan: Plan) -> tf.data.Dataset:
         return tf.data.Dataset.range(mine.start, mine.stop).map(lambda row: (row, tf.constant(0, tf.int64)))
     # 2**31 epochs are the most that seeds tell apart.
     count = len(mine) * (plan.epochs if plan.epochs is not None else 2**31)
+    if plan.on_damage == "skip" and plan.batching.batches is not None:
+        # Hosts that skip clips must take as many steps as the others, or all would wait for them at the last one: the
+        # start of a further epoch fills the gap. Where more than half is damaged, the last batches are missed.
+        count *= 2
 
     def place(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         epoch = step // len(mine)

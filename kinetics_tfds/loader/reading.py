@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -54,6 +54,11 @@ def read_records(address: Address, *, remote: bool) -> tf.data.Dataset:
         address: where the record is.
         remote: whether requests are dear.
     """
+    return _attempt(address, remote=remote).map(lambda _, record: record)
+
+
+def _attempt(address: Address, *, remote: bool) -> tf.data.Dataset:
+    """Returns (0, record) as a dataset of one element, or of none."""
     variant = tf.raw_ops.TFRecordDatasetV2(
         filenames=address.path[None],
         compression_type="",
@@ -61,10 +66,12 @@ def read_records(address: Address, *, remote: bool) -> tf.data.Dataset:
         byte_offsets=address.offset[None],
     )
     records = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
-    return records.take(1).ignore_errors(log_warning=False)
+    # The number goes first and ends the dataset after one element. A file that cannot be opened is an error however
+    # often it is asked: without an end, ignoring errors would ask for ever.
+    return tf.data.Dataset.zip((tf.data.Dataset.range(1), records)).ignore_errors(log_warning=False)
 
 
-def one_of(dataset: tf.data.Dataset, otherwise: tf.data.Dataset) -> dict[str, tf.Tensor] | tf.Tensor:
+def one_of(dataset: tf.data.Dataset, otherwise: tf.data.Dataset) -> Any:
     """Returns the element of `dataset`, or that of `otherwise` where `dataset` is empty."""
     return dataset.concatenate(otherwise).take(1).get_single_element()
 
@@ -75,10 +82,20 @@ def read_record(address: Address, *, remote: bool) -> tf.Tensor:
     Raises (while iterating):
         tf.errors.InvalidArgumentError: the record is damaged or missing; names the shard and the clip.
     """
-    record = one_of(read_records(address, remote=remote), tf.data.Dataset.from_tensors(tf.constant(b"")))
+    none = tf.data.Dataset.from_tensors((tf.constant(0, tf.int64), tf.constant(b"")))
+    _, record = one_of(_attempt(address, remote=remote), none)
     intact = tf.debugging.Assert(
         tf.strings.length(record) > 0,
-        ["Damaged record: shard", address.path, "record", address.number, "id", address.id, "at byte", address.offset],
+        [
+            "Damaged or missing record: shard",
+            address.path,
+            "record",
+            address.number,
+            "id",
+            address.id,
+            "at byte",
+            address.offset,
+        ],
         name="damaged_record",
     )
     with tf.control_dependencies([intact]):

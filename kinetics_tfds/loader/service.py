@@ -37,13 +37,14 @@ def build(plan: Plan, service: str) -> tf.data.Dataset:
         LoaderError: nothing answers there.
     """
     _require_dispatcher(service)
-    dataset = pipeline.augmented(plan, pipeline.decoded(plan, pipeline.chosen(plan, pipeline.places(plan))))
-    options = pipeline.options(plan)
-    options.experimental_symbolic_checkpoint = False
     if plan.training:
         # Each worker fills its own batches and, with `epochs`, drops what its last one lacks: how many there are in all
         # is not known beforehand.
         plan = dataclasses.replace(plan, batching=dataclasses.replace(plan.batching, batches=None))
+    dataset = pipeline.augmented(plan, pipeline.decoded(plan, pipeline.chosen(plan, pipeline.places(plan))))
+    options = pipeline.options(plan)
+    options.experimental_symbolic_checkpoint = False
+    if plan.training:
         dataset = _send(pipeline.batched(plan, dataset).with_options(options), service)
     else:
         # Padding belongs after all workers' videos, not after each worker's: these batches are made here.
