@@ -56,6 +56,7 @@ class Batching:
 
     def _rows(self, batch: Element) -> Element:
         """Each view becomes a row of its own."""
+        batch = self._with_audio(batch)
         per_view = ("video", "audio", "boxes", "flip")
         rows: Element = {}
         for key, value in batch.items():
@@ -73,7 +74,7 @@ class Batching:
 
     def _padded(self, batch: Element) -> Element:
         count = tf.shape(batch["label"])[0]
-        batch = {"mask": tf.fill([count], True), **batch}
+        batch = {"mask": tf.fill([count], True), **self._with_audio(batch)}
         missing = self.size - count
 
         def pad(key: str, value: tf.Tensor) -> tf.Tensor:
@@ -89,6 +90,13 @@ class Batching:
         return self._finished(
             {key: tf.ensure_shape(value, [self.size, *batch[key].shape[1:]]) for key, value in full.items()}
         )
+
+    def _with_audio(self, batch: Element) -> Element:
+        """Crops of one view have that view's audio, each beside its own video."""
+        if "audio" not in batch:
+            return batch
+        views = batch["audio"].shape[1]
+        return {**batch, "audio": tf.repeat(batch["audio"], self.views // views, axis=1)}
 
     def _finished(self, batch: Element) -> Element:
         if self.dtype != "uint8":

@@ -160,6 +160,11 @@ def _check(
             "resize='device' gives canvases, which cannot be augmented, mixed or normalised on the host.",
             "Pass augment=(), mix=None and dtype='uint8', and do these on the device after `finish`.",
         )
+        require(
+            not training or recipe.spatial.crops == 1,
+            "resize='device' puts several windows of one canvas into one row, but in training each is a row.",
+            "Pass training=False, or a spatial with one window.",
+        )
 
 
 def _audio(source: Source, sampling: Sampling, seconds: float | None) -> tuple[int, int]:

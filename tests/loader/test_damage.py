@@ -160,8 +160,7 @@ def test_damage_is_raised_with_shard_and_clip(damaged):
     batches = iter(_load(folder, batch_size=1))
     clips = []
     with pytest.raises(tf.errors.OpError) as error:
-        for batch in batches:
-            clips += batch["id"].numpy().tolist()
+        clips.extend(key for batch in batches for key in batch["id"].numpy().tolist())
     if kind in UNNAMED:
         assert "Invalid JPEG data or crop window" in error.value.message
     else:
