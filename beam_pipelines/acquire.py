@@ -22,11 +22,11 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from beam_pipelines.options import beam_options
 from kinetics_tfds.acquire.driver import Run, acquire, choose
-from kinetics_tfds.acquire.dry_run import describe
 from kinetics_tfds.acquire.outcome import OutcomeClass
+from kinetics_tfds.acquire.reports.dry_run import describe
+from kinetics_tfds.acquire.reports.snapshot import restrict_to_snapshot
 from kinetics_tfds.acquire.rows import read_rows
 from kinetics_tfds.acquire.settings import AcquireConfig
-from kinetics_tfds.acquire.snapshot import restrict_to_snapshot
 from kinetics_tfds.acquire.stop import stop_on_signals
 from kinetics_tfds.acquire.store import Store, open_store
 from kinetics_tfds.acquire.strict import config_or_default

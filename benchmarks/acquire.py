@@ -32,13 +32,13 @@ from typing import ClassVar
 
 from clips import make_clips
 
-from kinetics_tfds.acquire.cut import reencode_clip
+from kinetics_tfds.acquire.cutting.cut import reencode_clip
+from kinetics_tfds.acquire.cutting.finish import Finished, Job, finish_clip
 from kinetics_tfds.acquire.driver import Run, acquire
-from kinetics_tfds.acquire.finish import Finished, Job, finish_clip
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.settings import AcquireConfig, CheckSettings, CutSettings
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
-from kinetics_tfds.acquire.youtube import YouTube
+from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.annotations import Clip, Split, get_version
 from kinetics_tfds.decode.types import DecodeLimits
 

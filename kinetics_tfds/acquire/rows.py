@@ -13,10 +13,10 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 
-from kinetics_tfds.acquire.http import open_url
 from kinetics_tfds.acquire.source import FetchContext
+from kinetics_tfds.acquire.sources.http import open_url
+from kinetics_tfds.acquire.sources.web import Web, outcome_of
 from kinetics_tfds.acquire.store import Store
-from kinetics_tfds.acquire.web import Web, outcome_of
 from kinetics_tfds.annotations import AnnotationSet, is_annotation_file, possible_files, read_annotations
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.clips.listing import list_folder

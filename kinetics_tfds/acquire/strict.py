@@ -20,11 +20,11 @@ T = TypeVar("T")
 
 # What `kind:` may say. A source from elsewhere is named `package.module:Class`.
 SOURCES: dict[str, str] = {
-    "folder": "kinetics_tfds.acquire.folder:Folder",
-    "http": "kinetics_tfds.acquire.http:Http",
-    "mirror": "kinetics_tfds.acquire.mirror:Mirror",
-    "archives": "kinetics_tfds.acquire.archives:Archives",
-    "youtube": "kinetics_tfds.acquire.youtube:YouTube",
+    "folder": "kinetics_tfds.acquire.sources.folder:Folder",
+    "http": "kinetics_tfds.acquire.sources.http:Http",
+    "mirror": "kinetics_tfds.acquire.sources.mirror:Mirror",
+    "archives": "kinetics_tfds.acquire.sources.archives:Archives",
+    "youtube": "kinetics_tfds.acquire.sources.youtube:YouTube",
 }
 
 

@@ -14,14 +14,14 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 
-from kinetics_tfds.acquire.finish import Finished, Job
-from kinetics_tfds.acquire.finish_pool import shared_pool
-from kinetics_tfds.acquire.http import raise_if_full
+from kinetics_tfds.acquire.cutting.finish import Finished, Job
+from kinetics_tfds.acquire.cutting.finish_pool import shared_pool
 from kinetics_tfds.acquire.ledger import LedgerWriter, Record
 from kinetics_tfds.acquire.manners import Budget
 from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
 from kinetics_tfds.acquire.settings import AcquireConfig
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, Source, StoppedError
+from kinetics_tfds.acquire.sources.http import raise_if_full
 from kinetics_tfds.acquire.stop import stop_file, stopping
 from kinetics_tfds.acquire.store import clip_path, open_store
 from kinetics_tfds.acquire.work import WorkItem

@@ -27,9 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the counts and writes what was asked for."""
-    from kinetics_tfds.acquire import coverage, ledger
+    from kinetics_tfds.acquire import ledger
+    from kinetics_tfds.acquire.reports import coverage
+    from kinetics_tfds.acquire.reports.standing import find_standings
     from kinetics_tfds.acquire.rows import read_rows
-    from kinetics_tfds.acquire.standing import find_standings
     from kinetics_tfds.acquire.store import open_store
     from kinetics_tfds.annotations import get_version
 
@@ -44,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
     if args.attempts:
         _write_parquet(ledger.to_table(ledger.read_ledger(store)), args.attempts)
     if args.png:
-        from kinetics_tfds.acquire.picture import write_png
+        from kinetics_tfds.acquire.reports.picture import write_png
 
         write_png(counted, args.png)
     if args.html:
-        from kinetics_tfds.acquire.browse import write_page
+        from kinetics_tfds.acquire.reports.browse import write_page
 
         write_page(args.html, version, standings)
     return 0

@@ -23,9 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the findings."""
-    from kinetics_tfds.acquire.doctor import Finding, Level, examine
     from kinetics_tfds.acquire.driver import have_keys
     from kinetics_tfds.acquire.ledger import clip_key
+    from kinetics_tfds.acquire.reports.doctor import Finding, Level, examine
     from kinetics_tfds.acquire.rows import read_rows
     from kinetics_tfds.acquire.siblings import find_siblings
     from kinetics_tfds.acquire.store import open_store

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes or compares; returns 0 also where two snapshots differ."""
-    from kinetics_tfds.acquire import snapshot
+    from kinetics_tfds.acquire.reports import snapshot
 
     given = [snapshot.read_snapshot(path) for path in args.compare]
     if args.store:
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _take(args: argparse.Namespace) -> list:
-    from kinetics_tfds.acquire import snapshot
+    from kinetics_tfds.acquire.reports import snapshot
     from kinetics_tfds.acquire.rows import read_rows
     from kinetics_tfds.acquire.store import open_store
     from kinetics_tfds.annotations import get_version
@@ -68,13 +68,13 @@ def _take(args: argparse.Namespace) -> list:
 
 
 def _describe(entries: list) -> dict[str, int | str]:
-    from kinetics_tfds.acquire.snapshot import digest
+    from kinetics_tfds.acquire.reports.snapshot import digest
 
     return {"clips": len(entries), "bytes": sum(entry.bytes for entry in entries), "sha256": digest(entries)}
 
 
 def _compare(first: list, second: list) -> dict[str, int | str]:
-    from kinetics_tfds.acquire.snapshot import compare
+    from kinetics_tfds.acquire.reports.snapshot import compare
 
     result = compare(first, second)
     return {

@@ -10,12 +10,12 @@ from archive_maker import make_zip, tar, tar_gz
 from loopback import Loopback
 from source_run import make_clips, media, run
 
-from kinetics_tfds.acquire.archive_set import Reading
-from kinetics_tfds.acquire.archives import Archives
-from kinetics_tfds.acquire.mirror import Mirror
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.source import FetchContext, PlanContext, StoppedError, Unit
-from kinetics_tfds.acquire.web import Web
+from kinetics_tfds.acquire.sources.archive_set import Reading
+from kinetics_tfds.acquire.sources.archives import Archives
+from kinetics_tfds.acquire.sources.mirror import Mirror
+from kinetics_tfds.acquire.sources.web import Web
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError, ConfigError

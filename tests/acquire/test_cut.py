@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from media import make_video, number_of
 
-from kinetics_tfds.acquire.cut import can_copy, copy_clip, reencode_clip
+from kinetics_tfds.acquire.cutting.cut import can_copy, copy_clip, reencode_clip
 from kinetics_tfds.acquire.settings import CutSettings
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.decode.clip import decode_clip

@@ -18,10 +18,10 @@ from kinetics_tfds.acquire.ledger import Record, clip_key, read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason, class_of
 from kinetics_tfds.acquire.settings import AcquireConfig, CheckSettings, CutSettings, RetrySettings
 from kinetics_tfds.acquire.source import Manners, StoppedError
+from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.acquire.states import State, States
 from kinetics_tfds.acquire.stop import stopping
 from kinetics_tfds.acquire.store import open_store
-from kinetics_tfds.acquire.youtube import YouTube
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.decode.probe import probe_media
@@ -243,7 +243,7 @@ def test_a_disk_that_fills_up_meanwhile_ends_the_run_with_the_way_on(tmp_path, s
     def full(self, data, sync=True):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("kinetics_tfds.acquire.store._LocalAppender.append", full)
+    monkeypatch.setattr("kinetics_tfds.acquire.disk._LocalAppender.append", full)
     with pytest.raises(AcquireError, match="are free at"):
         acquire(run)
     monkeypatch.undo()

@@ -18,7 +18,7 @@ from acquire.loopback import Loopback
 from acquire.world import LENGTH, UNITS_PER_HOUR, World, make_world
 
 from kinetics_tfds.acquire.ledger import Record, clip_key, read_ledger
-from kinetics_tfds.acquire.standing import Standing, find_standings
+from kinetics_tfds.acquire.reports.standing import Standing, find_standings
 from kinetics_tfds.acquire.store import file_digest, open_store
 from kinetics_tfds.annotations import get_version
 from kinetics_tfds.clips.media import Span

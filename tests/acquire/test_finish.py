@@ -12,8 +12,8 @@ import time
 import pytest
 from media import make_video
 
-from kinetics_tfds.acquire.finish import Finished, Job
-from kinetics_tfds.acquire.finish_pool import FinishPool
+from kinetics_tfds.acquire.cutting.finish import Finished, Job
+from kinetics_tfds.acquire.cutting.finish_pool import FinishPool
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.settings import CheckSettings, CutSettings
 from kinetics_tfds.acquire.store import file_digest
@@ -134,7 +134,7 @@ def test_threads_share_a_pool(video, tmp_path):
 
 PARENT = """
 import sys, time
-from kinetics_tfds.acquire.finish_pool import FinishPool
+from kinetics_tfds.acquire.cutting.finish_pool import FinishPool
 from acquire.test_finish import job
 import pathlib, multiprocessing, psutil
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import fsspec
 import pytest
 from source_run import make_clips, media, run
 
-from kinetics_tfds.acquire.folder import Folder
 from kinetics_tfds.acquire.outcome import Reason
+from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError, ConfigError

@@ -9,9 +9,9 @@ import pytest
 from loopback import Loopback
 from source_run import Got, make_clips, media, run
 
-from kinetics_tfds.acquire.http import Http
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
-from kinetics_tfds.acquire.web import Web
+from kinetics_tfds.acquire.sources.http import Http
+from kinetics_tfds.acquire.sources.web import Web
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import ConfigError

@@ -14,7 +14,8 @@ from archive_maker import make_zip, special, tar, tar_gz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinetics_tfds.acquire.members import (
+from kinetics_tfds.acquire.outcome import Reason
+from kinetics_tfds.acquire.sources.members import (
     DAMAGE,
     ArchiveError,
     MemberError,
@@ -22,7 +23,6 @@ from kinetics_tfds.acquire.members import (
     copy_member,
     read_members,
 )
-from kinetics_tfds.acquire.outcome import Reason
 
 MP4 = b"\x00\x00\x00\x20ftypisom" + random.Random(0).randbytes(50_000)
 WEBM = b"\x1a\x45\xdf\xa3" + b"\x00" * 20 + b"webm" + random.Random(1).randbytes(5000)

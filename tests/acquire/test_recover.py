@@ -11,12 +11,13 @@ import sys
 import pytest
 from media import make_video
 
+from kinetics_tfds.acquire.disk import LocalStore
 from kinetics_tfds.acquire.driver import Run, acquire
-from kinetics_tfds.acquire.folder import Folder
 from kinetics_tfds.acquire.ledger import read_ledger
 from kinetics_tfds.acquire.recover import recover
 from kinetics_tfds.acquire.settings import AcquireConfig
-from kinetics_tfds.acquire.store import HIDDEN, LocalStore, open_store
+from kinetics_tfds.acquire.sources.folder import Folder
+from kinetics_tfds.acquire.store import HIDDEN, open_store
 from kinetics_tfds.annotations import Clip, Split, get_version
 
 CLIPS = tuple(Clip(Split.TRAIN, f"{number:011d}", 1, 3, "archery") for number in range(3))

@@ -12,18 +12,18 @@ import pyarrow.parquet
 import pytest
 from media import make_video
 
-from kinetics_tfds.acquire import doctor
 from kinetics_tfds.acquire.driver import Run, acquire
-from kinetics_tfds.acquire.folder import Folder
 from kinetics_tfds.acquire.ledger import LedgerWriter, Record
 from kinetics_tfds.acquire.outcome import Reason, class_of
+from kinetics_tfds.acquire.reports import doctor
+from kinetics_tfds.acquire.reports.snapshot import compare, read_snapshot, take_snapshot
+from kinetics_tfds.acquire.reports.standing import Standing, find_standings
 from kinetics_tfds.acquire.rows import read_rows
 from kinetics_tfds.acquire.settings import AcquireConfig
-from kinetics_tfds.acquire.snapshot import compare, read_snapshot, take_snapshot
 from kinetics_tfds.acquire.source import Manners
-from kinetics_tfds.acquire.standing import Standing, find_standings
+from kinetics_tfds.acquire.sources.folder import Folder
+from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.acquire.store import open_store
-from kinetics_tfds.acquire.youtube import YouTube
 from kinetics_tfds.annotations import get_version
 from kinetics_tfds.cli.main import main
 

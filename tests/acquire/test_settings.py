@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import pytest
 
-from kinetics_tfds.acquire.archives import Archives
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Source, Unit
+from kinetics_tfds.acquire.sources.archives import Archives
 from kinetics_tfds.acquire.strict import parse_config, read_config
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.errors import ConfigError

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kinetics_tfds.acquire.archive_set import Reading
-from kinetics_tfds.acquire.archives import Archives
-from kinetics_tfds.acquire.folder import Folder
-from kinetics_tfds.acquire.http import Http
-from kinetics_tfds.acquire.mirror import Mirror
+from kinetics_tfds.acquire.sources.archive_set import Reading
+from kinetics_tfds.acquire.sources.archives import Archives
+from kinetics_tfds.acquire.sources.folder import Folder
+from kinetics_tfds.acquire.sources.http import Http
+from kinetics_tfds.acquire.sources.mirror import Mirror
+from kinetics_tfds.acquire.sources.web import Web
 from kinetics_tfds.acquire.strict import read_config
-from kinetics_tfds.acquire.web import Web
 from kinetics_tfds.errors import ConfigError
 
 ALL = """

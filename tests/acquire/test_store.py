@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinetics_tfds.acquire import scratch
-from kinetics_tfds.acquire.store import HIDDEN, LocalStore, clip_path, file_digest, folder_name, open_store
+from kinetics_tfds.acquire.disk import LocalStore
+from kinetics_tfds.acquire.store import HIDDEN, clip_path, file_digest, folder_name, open_store
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.layouts import read_name
 from kinetics_tfds.errors import AcquireError

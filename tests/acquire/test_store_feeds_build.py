@@ -12,7 +12,7 @@ from acquire.loopback import Loopback
 from acquire.test_end_to_end import command
 from acquire.world import make_world
 
-from kinetics_tfds.acquire.standing import Standing, find_standings
+from kinetics_tfds.acquire.reports.standing import Standing, find_standings
 from kinetics_tfds.acquire.store import open_store
 from kinetics_tfds.annotations import get_version
 

@@ -11,8 +11,8 @@ from loopback import Loopback
 
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.source import StoppedError
-from kinetics_tfds.acquire.urls import public_url, quote_url
-from kinetics_tfds.acquire.web import TransferError, Web, WebFile
+from kinetics_tfds.acquire.sources.urls import public_url, quote_url
+from kinetics_tfds.acquire.sources.web import TransferError, Web, WebFile
 
 BODY = random.Random(0).randbytes(300_000)
 QUICK = Web(timeout=1.0, retries=3, retry_wait=0.01)

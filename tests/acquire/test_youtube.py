@@ -10,7 +10,7 @@ from media import make_video
 
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason, class_of
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, StoppedError, Unit
-from kinetics_tfds.acquire.youtube import YouTube
+from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.errors import AcquireError, ConfigError
 

@@ -11,10 +11,10 @@ from media import make_video
 
 from beam_pipelines.acquire import FetchShards, main, run_pass
 from kinetics_tfds.acquire.driver import Run, acquire
-from kinetics_tfds.acquire.folder import Folder
 from kinetics_tfds.acquire.ledger import read_ledger
 from kinetics_tfds.acquire.settings import AcquireConfig, RetrySettings
 from kinetics_tfds.acquire.source import PlanContext, Unit
+from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.acquire.states import States
 from kinetics_tfds.acquire.store import open_store
 from kinetics_tfds.acquire.work import write_work

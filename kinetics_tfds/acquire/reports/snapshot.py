@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kinetics_tfds.acquire.ledger import clip_key
-from kinetics_tfds.acquire.standing import Standing, find_standings
+from kinetics_tfds.acquire.reports.standing import Standing, find_standings
 from kinetics_tfds.acquire.store import Store
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import KineticsVersion

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from kinetics_tfds.acquire.coverage import Coverage, Tally
-from kinetics_tfds.acquire.standing import Standing
+from kinetics_tfds.acquire.reports.coverage import Coverage, Tally
+from kinetics_tfds.acquire.reports.standing import Standing
 from kinetics_tfds.errors import AcquireError
 
 # Blue first, as OpenCV wants them; told apart by lightness too.

@@ -16,7 +16,7 @@ from typing import Any
 import av
 import numpy as np
 
-from kinetics_tfds.acquire.cut_sound import Sound, SoundWriter, sound_packets
+from kinetics_tfds.acquire.cutting.cut_sound import Sound, SoundWriter, sound_packets
 from kinetics_tfds.acquire.settings import CutSettings
 from kinetics_tfds.decode.container import Media, open_media
 from kinetics_tfds.decode.damage import Damaged

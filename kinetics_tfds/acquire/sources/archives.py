@@ -9,9 +9,9 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
-from kinetics_tfds.acquire.archive_set import Reading, fetch_unit, plan_units
-from kinetics_tfds.acquire.catalogue import Archive, Catalogue, Whereabouts, is_archive_name
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
+from kinetics_tfds.acquire.sources.archive_set import Reading, fetch_unit, plan_units
+from kinetics_tfds.acquire.sources.catalogue import Archive, Catalogue, Whereabouts, is_archive_name
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.listing import list_folder

@@ -10,13 +10,14 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 
-from kinetics_tfds.acquire.dry_run import TYPICAL_CLIP_BYTES
+from kinetics_tfds.acquire.disk import LocalStore
 from kinetics_tfds.acquire.progress import describe_seconds, units_seconds
+from kinetics_tfds.acquire.reports.dry_run import TYPICAL_CLIP_BYTES
 from kinetics_tfds.acquire.settings import AcquireConfig
 from kinetics_tfds.acquire.source import Source
-from kinetics_tfds.acquire.store import LocalStore, Store
+from kinetics_tfds.acquire.sources.youtube import YouTube
+from kinetics_tfds.acquire.store import Store
 from kinetics_tfds.acquire.worker import budget_of
-from kinetics_tfds.acquire.youtube import YouTube
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.errors import KineticsError
 

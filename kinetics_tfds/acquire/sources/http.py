@@ -12,13 +12,13 @@ import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, ClassVar
 
-from kinetics_tfds.acquire.magic import HEAD_BYTES, describe, media_suffix
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.siblings import others_of
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit, missed_all
+from kinetics_tfds.acquire.sources.magic import HEAD_BYTES, describe, media_suffix
+from kinetics_tfds.acquire.sources.urls import is_http, public_url
+from kinetics_tfds.acquire.sources.web import TransferError, Web, WebFile, outcome_of
 from kinetics_tfds.acquire.store import disk_full
-from kinetics_tfds.acquire.urls import is_http, public_url
-from kinetics_tfds.acquire.web import TransferError, Web, WebFile, outcome_of
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError, ConfigError

@@ -9,11 +9,11 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
-from kinetics_tfds.acquire.http import open_url, raise_if_full
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.siblings import others_of
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit, missed_all
-from kinetics_tfds.acquire.web import Web, outcome_of
+from kinetics_tfds.acquire.sources.http import open_url, raise_if_full
+from kinetics_tfds.acquire.sources.web import Web, outcome_of
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.layouts import read_name

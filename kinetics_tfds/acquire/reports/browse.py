@@ -6,7 +6,7 @@ import html
 import json
 from collections.abc import Iterable
 
-from kinetics_tfds.acquire.standing import RowStanding, Standing
+from kinetics_tfds.acquire.reports.standing import RowStanding, Standing
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.errors import AcquireError
 

@@ -17,9 +17,9 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-from kinetics_tfds.acquire.magic import HEAD_BYTES
-from kinetics_tfds.acquire.urls import public_url
-from kinetics_tfds.acquire.web import Web, WebFile
+from kinetics_tfds.acquire.sources.magic import HEAD_BYTES
+from kinetics_tfds.acquire.sources.urls import public_url
+from kinetics_tfds.acquire.sources.web import Web, WebFile
 
 _KEEP_FREE = 5 << 30  # bytes of disk below which nothing more is kept
 _LOOK_EVERY = 64 << 20  # bytes between looks at the disk

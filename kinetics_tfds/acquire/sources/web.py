@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kinetics_tfds.acquire.outcome import Outcome, Reason, of_status, retry_after_seconds
-from kinetics_tfds.acquire.session import reason_of, this_threads_session
-from kinetics_tfds.acquire.urls import public_url, quote_url
+from kinetics_tfds.acquire.sources.session import reason_of, this_threads_session
+from kinetics_tfds.acquire.sources.urls import public_url, quote_url
 
 _SKIP = 1 << 20  # a gap up to this many bytes is read over rather than asked for anew
 _PROGRESS = 1 << 14  # a connection that brings fewer bytes than this counts as one that brought nothing

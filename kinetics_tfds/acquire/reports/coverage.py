@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kinetics_tfds.acquire.standing import RowStanding, Standing
+from kinetics_tfds.acquire.reports.standing import RowStanding, Standing
 from kinetics_tfds.annotations.versions import KineticsVersion
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
-from kinetics_tfds.acquire.finish import Finished, Job, finish_clip, outcome_of
+from kinetics_tfds.acquire.cutting.finish import Finished, Job, finish_clip, outcome_of
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.decode import processes
 from kinetics_tfds.decode.pool import available_cpus

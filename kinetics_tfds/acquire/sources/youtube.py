@@ -17,9 +17,9 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from kinetics_tfds.acquire.classify import classify
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
+from kinetics_tfds.acquire.sources.classify import classify
 from kinetics_tfds.acquire.store import disk_full
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.clips.media import Span

@@ -13,10 +13,6 @@ import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
-from kinetics_tfds.acquire.archive_set import Reading, fetch_unit, plan_units
-from kinetics_tfds.acquire.archives import unread
-from kinetics_tfds.acquire.catalogue import Archive, Catalogue
-from kinetics_tfds.acquire.http import open_url
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.source import (
     FetchContext,
@@ -28,8 +24,12 @@ from kinetics_tfds.acquire.source import (
     Unit,
     missed_all,
 )
-from kinetics_tfds.acquire.urls import is_http, public_url
-from kinetics_tfds.acquire.web import outcome_of
+from kinetics_tfds.acquire.sources.archive_set import Reading, fetch_unit, plan_units
+from kinetics_tfds.acquire.sources.archives import unread
+from kinetics_tfds.acquire.sources.catalogue import Archive, Catalogue
+from kinetics_tfds.acquire.sources.http import open_url
+from kinetics_tfds.acquire.sources.urls import is_http, public_url
+from kinetics_tfds.acquire.sources.web import outcome_of
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.errors import AcquireError, ConfigError

@@ -8,7 +8,7 @@ import os
 import pathlib
 import shutil
 
-from kinetics_tfds.acquire.cut import can_copy, copy_clip, reencode_clip
+from kinetics_tfds.acquire.cutting.cut import can_copy, copy_clip, reencode_clip
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.settings import CheckSettings, CutSettings
 from kinetics_tfds.acquire.store import file_digest

@@ -15,7 +15,7 @@ import pathlib
 import tempfile
 from collections.abc import Iterable, Sequence
 
-from kinetics_tfds.acquire.urls import public_url
+from kinetics_tfds.acquire.sources.urls import public_url
 from kinetics_tfds.annotations.classes import fold_label
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.clips.layouts import MediaName, read_name

@@ -18,8 +18,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-from kinetics_tfds.acquire.magic import HEAD_BYTES, describe, media_suffix
 from kinetics_tfds.acquire.outcome import Outcome, Reason
+from kinetics_tfds.acquire.sources.magic import HEAD_BYTES, describe, media_suffix
 
 _BLOCK = 1 << 18
 _MAX_HEADER = 1 << 20  # bytes of one member's long name or extended header; tarfile reads them into memory

@@ -15,10 +15,13 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
-from kinetics_tfds.acquire.catalogue import Archive, Catalogue, Whereabouts
-from kinetics_tfds.acquire.http import open_url, raise_if_full
-from kinetics_tfds.acquire.kept import KeptFile
-from kinetics_tfds.acquire.members import (
+from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
+from kinetics_tfds.acquire.siblings import Siblings, others_of
+from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, Unit, missed_all
+from kinetics_tfds.acquire.sources.catalogue import Archive, Catalogue, Whereabouts
+from kinetics_tfds.acquire.sources.http import open_url, raise_if_full
+from kinetics_tfds.acquire.sources.kept import KeptFile
+from kinetics_tfds.acquire.sources.members import (
     ArchiveError,
     Member,
     MemberError,
@@ -26,12 +29,9 @@ from kinetics_tfds.acquire.members import (
     copy_member,
     read_members,
 )
-from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
-from kinetics_tfds.acquire.siblings import Siblings, others_of
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, Unit, missed_all
-from kinetics_tfds.acquire.urls import is_http, public_url
-from kinetics_tfds.acquire.wanted import Wanted
-from kinetics_tfds.acquire.web import ChangedError, Web, outcome_of
+from kinetics_tfds.acquire.sources.urls import is_http, public_url
+from kinetics_tfds.acquire.sources.wanted import Wanted
+from kinetics_tfds.acquire.sources.web import ChangedError, Web, outcome_of
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.layouts import MediaName, read_name

@@ -1,0 +1,1 @@
+"""From what was fetched to a finished clip: cutting, checking, hashing, in worker processes."""
