@@ -41,7 +41,11 @@ def walk_records(file: BinaryIO, count: int) -> Iterator[Mark]:
             return
         data = offset + _HEAD
         end = data + _LENGTH.unpack_from(head)[0] + _TAIL
-        label, key = _peek(file, data, min(end - _TAIL, size)) if end <= size else (_UNLABELLED, b"")
+        if end > size:
+            # Cut off, or its length is damaged, and with it the place of the next one.
+            yield Mark(offset, size, _UNLABELLED, b"")
+            return
+        label, key = _peek(file, data, end - _TAIL)
         yield Mark(offset, end, label, key)
         offset = end
 
