@@ -1,6 +1,6 @@
 """How fast clips load: the loader beside TFDS as it is, beside readers of mp4, and beside its limit.
 
-    make bench            or: python benchmarks/load.py --clips=64 --rounds=7
+    make bench            or: python benchmarks/load.py --clips=64 --rounds=15
 
 Records and mp4 files are made here (load_records.py); load_ways.py says how each way loads them. All give 32 frames,
 2 apart, of clips stored at the source's rate, in a random resized crop of 224x224, uint8, on all cores.
@@ -89,13 +89,14 @@ def main() -> int:
     """Measures and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=64, help="clips in the records (default 64)")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of a turn (default 4)")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of a turn (default 2)")
     parser.add_argument("--folder", type=pathlib.Path, help="where the records go (default: a temporary folder)")
     parser.add_argument("--only", nargs="*", choices=[name for name in WAYS if name != BUFFERED], help="ways to run")
     parser.add_argument("--no_memory", action="store_true", help="leave the peak memory out")
     args = parser.parse_args()
-    folder = args.folder or pathlib.Path(tempfile.mkdtemp(prefix="kinetics-bench-"))
+    root = args.folder or pathlib.Path(tempfile.mkdtemp(prefix="kinetics-bench-"))
+    folder = root / f"{args.clips}-clips"
     try:
         data, videos = make_records(folder, args.clips)
         names = [name for name in WAYS if name != BUFFERED and (not args.only or name in args.only)]
@@ -112,7 +113,7 @@ def main() -> int:
         print_table(ways, record, sum(path.stat().st_size for path in videos) / len(videos), memory)
     finally:
         if args.folder is None:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(root, ignore_errors=True)
     return 0
 
 
