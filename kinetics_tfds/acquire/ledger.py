@@ -11,10 +11,11 @@ import json
 import os
 import secrets
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.store import Store
@@ -157,6 +158,12 @@ def _line(record: Record) -> bytes:
 
 
 _FIELDS = frozenset(field.name for field in dataclasses.fields(Record))
+# Texts that thousands of records have in common; a report holds all of them at once.
+_COMMON = frozenset({"split", "source", "fetcher", "run", "cut", "message"})
+
+
+def _shared(key: str, value: Any) -> Any:
+    return sys.intern(value) if key in _COMMON and type(value) is str else value
 
 
 def parse_line(line: bytes) -> Record | None:
@@ -165,7 +172,7 @@ def parse_line(line: bytes) -> Record | None:
         values = json.loads(line)
         return Record(
             **{
-                **{key: value for key, value in values.items() if key in _FIELDS},
+                **{key: _shared(key, value) for key, value in values.items() if key in _FIELDS},
                 "outcome_class": OutcomeClass(values["outcome_class"]),
                 "reason": Reason(values["reason"]),
             }
