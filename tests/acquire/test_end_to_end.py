@@ -18,6 +18,7 @@ from acquire.loopback import Loopback
 from acquire.world import LENGTH, UNITS_PER_HOUR, World, make_world
 
 from kinetics_tfds.acquire.ledger import Record, clip_key, read_ledger
+from kinetics_tfds.acquire.outcome import OutcomeClass, Reason, class_of
 from kinetics_tfds.acquire.reports.standing import Standing, find_standings
 from kinetics_tfds.acquire.store import file_digest, open_store
 from kinetics_tfds.annotations import get_version
@@ -83,11 +84,20 @@ def check(world: World, store_folder: pathlib.Path) -> None:
     assert not any("escape" in name or "link_" in name for name in outside | {p.name for p in store_folder.rglob("*")})
 
 
+STANDINGS = {
+    OutcomeClass.DONE: Standing.THERE,
+    OutcomeClass.PERMANENT: Standing.GONE,
+    OutcomeClass.NEEDS_ACCESS: Standing.NEEDS_ACCESS,
+    OutcomeClass.TRANSIENT: Standing.PENDING,
+    OutcomeClass.AMBIGUOUS: Standing.PENDING,
+}
+
+
 def check_ends(world: World, standings, records: list[Record]) -> None:
     wrong = {}
     for clip, (source, reason) in world.ends.items():
         row = standings[clip]
-        expected = Standing.THERE if reason == "stored" else row.standing
+        expected = STANDINGS[class_of(Reason(reason))]
         last = row.record
         found = (last.source, str(last.reason)) if last is not None else None
         if found != (source, reason) or row.standing is not expected:
@@ -95,6 +105,7 @@ def check_ends(world: World, standings, records: list[Record]) -> None:
     assert not wrong, wrong
     refused = {record.reason for record in records if record.outcome_class == "run_level"}
     assert refused >= {"bot_check", "rate_limited"}
+    assert all(record.outcome_class is class_of(record.reason) for record in records)
     assert all(record.fetcher and record.run and record.time for record in records)
 
 

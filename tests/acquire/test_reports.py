@@ -38,6 +38,8 @@ ENDS = {
     "timeout": ("youtube", Reason.TIMEOUT),
     "unclear": ("youtube", Reason.UNAVAILABLE),
     "mirror": ("mirror", Reason.NOT_IN_SOURCE),
+    "server": ("server", Reason.GONE),
+    "half": ("mirror", Reason.DAMAGED),
     "</script>": None,
     "never": None,
 }
@@ -52,7 +54,7 @@ def made(tmp_path_factory) -> pathlib.Path:
     """A store with three clips, one of which is lost again, and attempts that failed in every class."""
     root = tmp_path_factory.mktemp("reports")
     rows = [
-        f"{label},{video_id(name)},1,3,validate" for name, label in zip(ENDS, ["zumba", "archery"] * 6, strict=False)
+        f"{label},{video_id(name)},1,3,validate" for name, label in zip(ENDS, ["zumba", "archery"] * 7, strict=False)
     ]
     (root / "val.csv").write_text("\n".join(["label,youtube_id,time_start,time_end,split", *rows]) + "\n")
     for name in ("there_a", "there_b", "lost"):
@@ -100,6 +102,8 @@ def test_where_every_row_stands(made):
         video_id("timeout"): (Standing.PENDING, "timeout"),
         video_id("unclear"): (Standing.PENDING, "unavailable"),
         video_id("mirror"): (Standing.PENDING, "not_in_source"),
+        video_id("server"): (Standing.PENDING, "gone"),  # HTTP 404 there: the video may play
+        video_id("half"): (Standing.PENDING, "damaged"),
         video_id("</script>"): (Standing.PENDING, "not_in_source"),
         video_id("never"): (Standing.PENDING, "not_in_source"),
     }
@@ -108,20 +112,20 @@ def test_where_every_row_stands(made):
 def test_coverage_as_table_json_parquet_picture_and_page(made, capsys, tmp_path):
     store = f"--store={made / 'store'}"
     table = run(capsys, "coverage", "kinetics600", store)
-    assert re.search(r"validation +11 +2 +18.2% +2 +1 +6\n", table)
+    assert re.search(r"validation +13 +2 +15.4% +2 +1 +8\n", table)
     assert "needs_access  age_restricted" in table
     assert "least covered classes" in table
     outputs = [f"--{kind}={tmp_path / kind}" for kind in ("parquet", "attempts", "png", "html")]
     counts = json.loads(run(capsys, "coverage", "kinetics600", store, "--json", *outputs))
-    assert counts["splits"] == {"validation": {"there": 2, "gone": 2, "needs_access": 1, "pending": 6}}
-    assert sum(sum(c.values()) for c in counts["classes"]["validation"].values()) == 11
+    assert counts["splits"] == {"validation": {"there": 2, "gone": 2, "needs_access": 1, "pending": 8}}
+    assert sum(sum(c.values()) for c in counts["classes"]["validation"].values()) == 13
     assert counts["sources"] == {"folder": 2}
     assert counts["months"]["2027-01"]["gone"] == 2
     rows = pyarrow.parquet.read_table(tmp_path / "parquet").to_pylist()
-    assert len(rows) == 11
+    assert len(rows) == 13
     assert {row["message"] for row in rows if row["standing"] == "gone"} == {"said of private", "said of copyright"}
     assert {row["time"].year for row in rows if row["standing"] == "gone"} == {2027}
-    assert pyarrow.parquet.read_table(tmp_path / "attempts").num_rows == 11 + 6
+    assert pyarrow.parquet.read_table(tmp_path / "attempts").num_rows == 13 + 8
     picture = cv2.imread(str(tmp_path / "png"))
     assert picture.shape[1] == 1280
     assert len({tuple(pixel) for pixel in picture[150:380, 60:1200].reshape(-1, 3)}) >= 4
@@ -129,7 +133,7 @@ def test_coverage_as_table_json_parquet_picture_and_page(made, capsys, tmp_path)
     data = re.search(r'id="data">(.*?)</script>', page, re.S)
     assert data is not None
     classes = dict(json.loads(data[1]))
-    assert len(classes["archery"]) + len(classes["zumba"]) == 11
+    assert len(classes["archery"]) + len(classes["zumba"]) == 13
     assert ["validation", video_id("private"), 1, 3, "g", "private"] in classes["archery"] + classes["zumba"]
     assert not re.search(r'(src|href)="?https?://(?!www\.youtube)', page)  # loads nothing from elsewhere
 
@@ -180,7 +184,7 @@ def test_doctor_says_what_is_wrong_and_how_long_it_will_take(made, capsys, tmp_p
     assert levels["store"] == levels["disk"] == levels["merging"] == levels["cookies"] == "ok"
     assert levels["JavaScript runtime"] == "warning"
     estimate = next(f["what"] for f in findings if "an hour" in f["what"])
-    assert estimate.startswith("9 videos; 250 an hour: at least")
+    assert estimate.startswith("11 videos; 250 an hour: at least")
     config.write_text(
         good.replace("cookies.txt", "absent.txt, format: bv+ba, options: {ffmpeg_location: ''}, plugin_dirs: [x]")
     )

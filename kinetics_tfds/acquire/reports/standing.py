@@ -13,6 +13,10 @@ from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.clips.match import match_clips
 
+# Ends that are about one place's files: that a mirror never had a clip, or half of it, says nothing about the video.
+_ABOUT_THE_SOURCE = frozenset(
+    {Reason.NOT_IN_SOURCE, Reason.GONE, Reason.DAMAGED, Reason.WRONG_LENGTH, Reason.TOO_LARGE}
+)
 NEVER_TRIED = "never_tried"
 LOST = "lost"  # stored once, and not there any more
 
@@ -21,7 +25,7 @@ class Standing(enum.StrEnum):
     """Where a row stands, over all sources that were tried."""
 
     THERE = "there"
-    GONE = "gone"  # no source that was tried will ever give it
+    GONE = "gone"  # the video is, or the clip is not in it
     NEEDS_ACCESS = "needs_access"  # credentials or another region would help
     PENDING = "pending"  # to be tried, first or again
 
@@ -72,11 +76,12 @@ def _without_file(clip: Clip, records: Sequence[Record]) -> RowStanding:
     permanent = by_class[OutcomeClass.PERMANENT]
     if not permanent:
         return RowStanding(clip, Standing.PENDING, NEVER_TRIED)
-    # That a mirror or folder never had a clip says nothing about the video.
-    telling = [r for r in permanent if r.reason is not Reason.NOT_IN_SOURCE]
+    telling = [r for r in permanent if r.reason not in _ABOUT_THE_SOURCE]
     if telling:
         return RowStanding(clip, Standing.GONE, _latest(telling).reason, _latest(telling))
-    return RowStanding(clip, Standing.PENDING, Reason.NOT_IN_SOURCE, _latest(permanent))
+    # A file that is damaged says more than one that is not there.
+    latest = _latest([r for r in permanent if r.reason is not Reason.NOT_IN_SOURCE] or permanent)
+    return RowStanding(clip, Standing.PENDING, latest.reason, latest)
 
 
 def _latest(records: Sequence[Record]) -> Record:
