@@ -9,12 +9,13 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from kinetics_tfds.loader import pipeline
+from kinetics_tfds.loader.index import read_index
 from kinetics_tfds.loader.plan import UNSET, make_plan
 from kinetics_tfds.loader.presets import Preset
 from kinetics_tfds.loader.recipe import Augment, Mix
 from kinetics_tfds.loader.sampling import Sampling
 from kinetics_tfds.loader.service import build as build_with_service
-from kinetics_tfds.loader.source import open_source
+from kinetics_tfds.loader.source import class_indices, open_source
 from kinetics_tfds.loader.spatial import Spatial
 
 
@@ -79,10 +80,11 @@ def make_dataset(
         canvas: height and width of the canvases of `resize="device"`; None: those that hold any window of frames
             stored like the split's first clip.
         audio_seconds: length of the audio of each view; None: that of the view; 0: no audio.
-        on_damage: `raise` stops at a record or frame that is damaged, naming shard and clip. `skip` leaves the clip
-            out, says so on standard error and counts it: `skipped` int32 [B] is the number so far. In evaluation its
-            row is one of those with `mask` False; in training the steps stay as many as they were, filled from the
-            start of a further epoch.
+        on_damage: `raise` stops at a record or frame that is damaged, naming shard and clip; a frame that is whole and
+            still cannot be decoded stops it with the decoder's words alone, and `skip` names it. `skip` leaves the
+            clip out, says so on standard error and counts it: `skipped` int32 [B] is the number so far. In evaluation
+            its row is one of those with `mask` False; in training the steps stay as many as they were, filled from
+            the start of a further epoch.
         parallelism: threads; None: one a core.
         service: address of a tf.data service's dispatcher, `grpc://host:port`, whose workers do the work. Order then
             depends on timing, and iterators cannot be saved: see `service.py`.
@@ -123,6 +125,7 @@ def steps_per_epoch(
     *,
     shard_count: int = 1,
     views: int = 1,
+    classes: Iterable[str | int] | None = None,
 ) -> int:
     """Returns how many whole training batches each host gets out of one pass over the split.
 
@@ -132,5 +135,10 @@ def steps_per_epoch(
         batch_size: rows in a batch of one host.
         shard_count: number of hosts.
         views: rows that one video gives: `sampling.views * spatial.crops`.
+        classes: names or indices of the classes kept, as for `make_dataset`.
     """
-    return sum(open_source(builder, split).takes) // shard_count * views // batch_size
+    source = open_source(builder, split)
+    clips = sum(source.takes)
+    if classes is not None:
+        clips = len(read_index(source).only(class_indices(source, classes)))
+    return clips // shard_count * views // batch_size

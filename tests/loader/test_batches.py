@@ -147,6 +147,7 @@ def test_classes_by_name_and_index_keep_their_labels(builder):
 def test_classes_are_filtered_in_training_too(builder):
     batches = list(_make(builder, classes=["bowling"], epochs=4, batch_size=3).as_numpy_iterator())
     assert len(batches) == 3 * 4 // 3
+    assert loader.steps_per_epoch(builder, "train", 3, classes=["bowling"]) == 1
     assert {key for batch in batches for key in batch["id"]} == {clip_id(i).encode() for i in (1, 6, 11)}
 
 

@@ -69,7 +69,9 @@ def _check(index, wanted):
 
 
 @pytest.mark.parametrize("manifest", [False, True], ids=["walked", "from the manifest"])
-@pytest.mark.parametrize(("split", "wanted"), [("train", range(CLIPS)), ("train[3:9]", range(3, 9))])
+@pytest.mark.parametrize(
+    ("split", "wanted"), [("train", range(CLIPS)), ("train[3:9]", range(3, 9)), ("train[:2]+train[5:7]", [0, 1, 5, 6])]
+)
 def test_every_record_is_found(dataset, manifest, split, wanted):
     folder, builder = dataset
     if manifest:
