@@ -84,7 +84,7 @@ def make_plan(
 ) -> Plan:
     """Returns the plan that these arguments of `make_dataset` stand for; see there."""
     source = open_source(builder, split)
-    training = split.split("[")[0] == "train" if training is None else training
+    training = _is_training(split) if training is None else training
     recipe = _recipe(preset, training, sampling=sampling, spatial=spatial, augment=augment, mix=mix)
     _check(recipe, training, seed, epochs, dtype, resize, on_damage)
     index = read_index(source)
@@ -119,6 +119,16 @@ def make_plan(
         remote=source.remote,
         parallelism=parallelism,
     )
+
+
+def _is_training(split: Any) -> bool:
+    names = {part.split("[")[0].strip() for part in split.split("+")} if isinstance(split, str) else set()
+    if not names or ("train" in names and len(names) > 1):
+        raise ConfigError(
+            f"Whether to train on {split!r} or to evaluate cannot be told from its name.",
+            "Pass training=True or training=False.",
+        )
+    return names == {"train"}
 
 
 def _recipe(preset: str | Preset | None, training: bool, **overrides: Any) -> Recipe:

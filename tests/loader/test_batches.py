@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 from records import clip_id, make_example, read_clip, write_dataset
 
 from kinetics_tfds import loader
@@ -265,3 +266,27 @@ def test_epochs_of_an_evaluation_are_refused(builder):
 def test_splits_that_are_none_are_named(builder, split):
     with pytest.raises((ConfigError, LoaderError), match=re.escape(split)):
         _make(builder, split, training=False)
+
+
+@pytest.mark.parametrize(
+    ("split", "training"),
+    [
+        ("train", True),
+        ("train[:50%]", True),
+        ("train[:2]+train[5:]", True),
+        ("validation", False),
+        ("validation+test", False),
+        ("train+validation", None),
+        (tfds.core.ReadInstruction("train", to=8, unit="abs"), None),
+    ],
+    ids=str,
+)
+def test_training_is_told_from_the_split_or_asked_for(builder, split, training):
+    options = {"sampling": loader.CentreClip(2), "spatial": loader.Resize(8), "batch_size": 4}
+    if training is None:
+        with pytest.raises(ConfigError, match="Pass training=True or training=False"):
+            loader.make_dataset(builder, split, **options)
+        assert len(loader.make_dataset(builder, split, training=False, **options)) >= 2
+    else:
+        rows = loader.make_dataset(builder, split, **options)
+        assert (rows.element_spec["video"].shape.rank == 5) == training
