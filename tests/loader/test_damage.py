@@ -12,7 +12,7 @@ from batch_digests import digest, digests
 from records import clip_id, encode_frame, make_example, read_clip, write_dataset
 
 from kinetics_tfds import loader
-from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.errors import ConfigError, LoaderError
 
 CLIPS = 12
 FRAMES = 6
@@ -257,3 +257,15 @@ def test_frames_without_times_are_damage(tmp_path):
 def test_no_other_way_of_meeting_damage(sound):
     with pytest.raises(ConfigError, match="on_damage is 'replace'"):
         _load(sound, on_damage="replace")
+
+
+def test_the_canvas_is_told_from_a_shard_that_can_be_read(sound, tmp_path):
+    shutil.copytree(sound, tmp_path / "data")
+    shards = sorted((tmp_path / "data").glob("*validation*"))
+    shards[0].unlink()
+    options = {"resize": "device", "spatial": loader.Resize(8), "on_damage": "skip"}
+    assert _load(tmp_path / "data", **options).element_spec["video"].shape[-3:] == (*SIZE, 3)
+    for shard in shards[1:]:
+        shard.write_bytes(b"no records")
+    with pytest.raises(LoaderError, match="the canvas's size is not known"):
+        _load(tmp_path / "data", **options)
