@@ -6,9 +6,9 @@ import itertools
 import threading
 
 import pytest
-from archive_maker import make_zip, tar, tar_gz
-from loopback import Loopback
-from source_run import make_clips, media, run
+from acquire.archive_maker import make_zip, tar, tar_gz
+from acquire.loopback import Loopback
+from acquire.source_run import make_clips, media, run
 
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.source import FetchContext, PlanContext, StoppedError, Unit

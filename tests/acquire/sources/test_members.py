@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 
 import pytest
-from archive_maker import make_zip, special, tar, tar_gz
+from acquire.archive_maker import make_zip, special, tar, tar_gz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from archive_maker import tar, tar_gz
-from loopback import Loopback
+from acquire.archive_maker import tar, tar_gz
+from acquire.loopback import Loopback
 from media import make_video
 
 from kinetics_tfds.acquire.driver import Run, acquire

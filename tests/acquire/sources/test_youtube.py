@@ -14,7 +14,7 @@ from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.errors import AcquireError, ConfigError
 
-PLUGINS = str(pathlib.Path(__file__).parent / "plugins")
+PLUGINS = str(pathlib.Path(__file__).parents[1] / "plugins")
 VIDEO = "-abc_DEF123"
 CLIPS = (Clip(Split.TRAIN, VIDEO, 2, 12, "archery"), Clip(Split.TRAIN, VIDEO, 20, 30, "archery"))
 

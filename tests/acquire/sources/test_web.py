@@ -7,7 +7,7 @@ import random
 import time
 
 import pytest
-from loopback import Loopback
+from acquire.loopback import Loopback
 
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.source import StoppedError

@@ -7,7 +7,7 @@ import uuid
 
 import fsspec
 import pytest
-from source_run import make_clips, media, run
+from acquire.source_run import make_clips, media, run
 
 from kinetics_tfds.acquire.outcome import Reason
 from kinetics_tfds.acquire.sources.folder import Folder

@@ -135,7 +135,7 @@ def test_threads_share_a_pool(video, tmp_path):
 PARENT = """
 import sys, time
 from kinetics_tfds.acquire.cutting.finish_pool import FinishPool
-from acquire.test_finish import job
+from acquire.cutting.test_finish import job
 import pathlib, multiprocessing, psutil
 if __name__ == "__main__":
     pool = FinishPool(workers=1)

@@ -6,8 +6,8 @@ import uuid
 
 import fsspec
 import pytest
-from loopback import Loopback
-from source_run import Got, make_clips, media, run
+from acquire.loopback import Loopback
+from acquire.source_run import Got, make_clips, media, run
 
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.sources.http import Http
