@@ -2,6 +2,8 @@
 
 from kinetics_tfds import loader
 
+AUGMENT = [loader.ColourJitter(brightness=0.5), loader.RandomErasing(prob=0.5)]
+
 
 def _training(builder, **more):
     return loader.make_dataset(
@@ -10,7 +12,6 @@ def _training(builder, **more):
         **{
             "sampling": loader.RandomClip(3, stride=2, jitter=0.4, clips=2),
             "spatial": loader.RandomResizedCrop(16),
-            "augment": [loader.ColourJitter(brightness=0.5), loader.RandomErasing(prob=0.5)],
             "mix": loader.MixupCutMix(),
             "batch_size": 4,
             "epochs": 2,
@@ -34,8 +35,9 @@ def _evaluation(builder):
 # An epoch is 11 clips, and a batch holds both views of two: batches run across the epoch's end.
 PIPELINES = {
     "training": _training,
-    "training_floats": lambda builder: _training(builder, dtype="float32", mix=None, augment=None),
-    "training_skipping": lambda builder: _training(builder, on_damage="skip", augment=None),
-    "training_on_canvases": lambda builder: _training(builder, resize="device", augment=None, mix=None),
+    "training_augmented": lambda builder: _training(builder, augment=AUGMENT),
+    "training_floats": lambda builder: _training(builder, dtype="float32", mix=None),
+    "training_skipping": lambda builder: _training(builder, on_damage="skip"),
+    "training_on_canvases": lambda builder: _training(builder, resize="device", mix=None),
     "evaluation": _evaluation,
 }

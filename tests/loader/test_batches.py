@@ -93,7 +93,7 @@ def test_every_shape_is_known_beforehand_and_kept(builder, name):
         assert not batch["video"].numpy()[1:].any()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_floats_are_the_pixels_normalised(builder, dtype):
     pixels = next(iter(_make(builder, spatial=loader.RandomResizedCrop(16))))
     plain = next(iter(_make(builder, spatial=loader.RandomResizedCrop(16), dtype=dtype)))

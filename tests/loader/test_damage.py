@@ -238,7 +238,7 @@ def test_where_all_is_damaged_training_stops(sound, tmp_path):
 def test_a_skipping_run_is_gone_on_with_and_keeps_its_count(two_lost, tmp_path):
     dataset = _training(two_lost, epochs=3)
     expected = digests(dataset)
-    for step in (2, 5, 8):
+    for step in (5,):
         iterator = iter(dataset)
         assert [digest(next(iterator)) for _ in range(step)] == expected[:step]
         path = tf.train.Checkpoint(iterator=iterator).write(str(tmp_path / str(step)))

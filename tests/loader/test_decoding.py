@@ -144,7 +144,11 @@ def builder(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "spatial", [loader.RandomResizedCrop(24), loader.ScaleJitter(24, (28, 40))], ids=["rrc", "jitter"]
+    "spatial",
+    [
+        pytest.param(loader.RandomResizedCrop(24), id="rrc"),
+        pytest.param(loader.ScaleJitter(24, (28, 40)), id="jitter", marks=pytest.mark.slow),
+    ],
 )
 def test_all_frames_of_a_view_share_window_and_flip_and_views_do_not(builder, spatial):
     dataset = loader.make_dataset(
@@ -198,7 +202,13 @@ def test_frames_of_one_pixel_fill_the_output(builder, spatial):
     [loader.RandomResizedCrop(40), loader.ThreeCrop(40), loader.ScaleJitter(40, (44, 50))],
     ids=["rrc", "three", "jitter"],
 )
-@pytest.mark.parametrize("canvas", [None, (45, 60)], ids=["canvas that holds all", "canvas too small"])
+@pytest.mark.parametrize(
+    "canvas",
+    [
+        pytest.param(None, id="canvas that holds all"),
+        pytest.param((45, 60), id="canvas too small", marks=pytest.mark.slow),
+    ],
+)
 def test_canvases_finish_to_the_hosts_pixels(builder, spatial, canvas):
     """resize="device": the pixels are the host's; from a canvas that is too small, those of a smaller picture."""
     options = {"sampling": loader.RandomClip(3), "epochs": 1} if spatial.random else {"sampling": loader.CentreClip(3)}

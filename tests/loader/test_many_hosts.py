@@ -51,8 +51,18 @@ def test_parts_are_disjoint_complete_and_even(records, count):
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-@pytest.mark.parametrize("files", ["many files", "few files"])
-@pytest.mark.parametrize("hosts", [3, 4])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("files", "hosts"),
+    [
+        ("many files", 3),
+        ("few files", 4),
+        pytest.param("many files", 4, marks=SLOW),
+        pytest.param("few files", 3, marks=SLOW),
+    ],
+)
 def test_evaluation_parts_are_disjoint_and_complete(builders, files, hosts):
     seen, steps = [], set()
     for host in range(hosts):
@@ -67,7 +77,7 @@ def test_evaluation_parts_are_disjoint_and_complete(builders, files, hosts):
     assert sorted(seen) == [clip_id(i).encode() for i in range(CLIPS)]
 
 
-@pytest.mark.parametrize("files", ["many files", "few files"])
+@pytest.mark.parametrize("files", ["few files", pytest.param("many files", marks=SLOW)])
 def test_training_hosts_take_the_same_number_of_steps(builders, files):
     """14 clips over 4 hosts, 5 epochs: two hosts have 4 clips an epoch, two have 3."""
     datasets = [

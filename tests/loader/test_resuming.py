@@ -38,10 +38,10 @@ def _saved_at_every_step(dataset, where):
         found.append(digest(batch))
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("training_floats", "training_on_canvases")]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in PIPELINES if name not in ("training", "evaluation")]
 
 
-@pytest.mark.parametrize("name", ["training", "training_skipping", "evaluation", *SLOW])
+@pytest.mark.parametrize("name", ["training", "evaluation", *SLOW])
 def test_every_step_of_two_epochs_can_be_gone_back_to(folder, tmp_path, name):
     dataset = PIPELINES[name](folder[1])
     expected, paths = _saved_at_every_step(dataset, tmp_path)
@@ -58,6 +58,7 @@ def test_every_step_of_two_epochs_can_be_gone_back_to(folder, tmp_path, name):
     assert max(sizes) < 20_000, "a state holds places, not video"
 
 
+@pytest.mark.slow
 def test_a_run_without_end_is_gone_on_with(folder, tmp_path):
     dataset = PIPELINES["training"](folder[1], epochs=None)
     whole = digests(dataset.take(14))

@@ -136,7 +136,7 @@ def test_the_centres_of_segments_are_tsns():
 
 
 def test_the_centres_of_segments_are_exact_for_every_length():
-    segments, lengths = [1, 3, 7, 8, 16, 25], range(1, 400)
+    segments, lengths = [3, 7, 16], range(1, 400)
     for count in segments:
         sampling = loader.Segments(count, pick="centre")
         found = tf.data.Dataset.range(1, 400).map(lambda n, s=sampling: s.positions(tf.cast(n, tf.int32), SEED))
@@ -281,7 +281,7 @@ def _samplings(draw):
     return loader.UniformClips(**common, clips=draw(st.integers(1, 6)), offset_rule=rule)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(sampling=_samplings(), data=st.data())
 def test_indices_are_in_range_and_in_order(sampling, data):
     gaps = data.draw(st.lists(st.integers(1, 300), max_size=60))

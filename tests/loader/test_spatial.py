@@ -162,7 +162,7 @@ def _spatials(draw):
 SIDES = st.one_of(st.integers(1, 8), st.integers(9, 2000))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(spatial=_spatials(), height=SIDES, width=SIDES, seed=st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 9)))
 def test_windows_lie_inside_frames_of_any_size(spatial, height, width, seed):
     """Odd sizes, frames smaller than the output, frames of one pixel."""
