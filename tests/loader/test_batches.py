@@ -274,7 +274,6 @@ def test_splits_that_are_none_are_named(builder, split):
         ("train", True),
         ("train[:50%]", True),
         ("train[:2]+train[5:]", True),
-        ("validation", False),
         ("validation+test", False),
         ("train+validation", None),
         (tfds.core.ReadInstruction("train", to=8, unit="abs"), None),

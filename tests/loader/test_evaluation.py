@@ -197,7 +197,7 @@ def test_scores_of_different_models_do_not_merge():
         one.merge(other)
 
 
-SLOW = [pytest.param(*values, marks=pytest.mark.slow) for values in [(1, 1), (1, 32), (5, 1), (17, 3)]]
+SLOW = [pytest.param(*values, marks=pytest.mark.slow) for values in [(1, 1), (1, 4), (1, 32), (5, 1), (17, 3)]]
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +207,7 @@ def builder(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("data"), {"validation": rows}, per_shard=5)
 
 
-@pytest.mark.parametrize(("hosts", "batch_size"), [(1, 4), (3, 2), *SLOW])
+@pytest.mark.parametrize(("hosts", "batch_size"), [(3, 2), *SLOW])
 def test_from_records_to_scores(builder, hosts, batch_size):
     """A model that looks at pixels: its logits are a function of clip, frame and crop."""
     sampling, spatial = loader.UniformClips(4, clips=2), loader.ThreeCrop(16, short_side=24)
