@@ -149,9 +149,10 @@ class _Records:
 def _exhaust(run: Run, source: Source, store: Store, folder: str, begun: _Begun, records: _Records) -> None:
     """Runs passes over one source until no row is due there within this run."""
     rules = Rules(run.config.retry, begun.at, run.force)
-    # Each pass may be the last try of some row; refusals are bounded by the breaker, but for a video that is always
-    # refused.
-    for number in range(run.config.retry.attempts + source.manners.max_trips + 1):
+    # Tries of a row are limited and refusals by the breaker, but not those of a video that is refused alone: too many
+    # passes in a row that only met refusals are the end.
+    numbers, barren = itertools.count(), 0
+    while barren <= run.config.retry.attempts + source.manners.max_trips:
         states = States(read_ledger(store))
         due = find_due(run.clips, _Have(begun.had, states, begun.at), states, source.name, rules, time.time())
         if not due.now and due.last_at is None:
@@ -161,8 +162,9 @@ def _exhaust(run: Run, source: Source, store: Store, folder: str, begun: _Begun,
             assert due.last_at is not None
             _wait(run, source, due.last_at, due.later)
             continue
-        work = _write_pass(run, source, store, f"{folder}/{source.name}-{number}", due, states, begun.siblings)
+        work = _write_pass(run, source, store, f"{folder}/{source.name}-{next(numbers)}", due, states, begun.siblings)
         del states, due
+        barren += 1
         if not work.units:
             continue
         task = Task(run.name, run.store, source.name, run.config, run.version.name)
@@ -172,6 +174,8 @@ def _exhaust(run: Run, source: Source, store: Store, folder: str, begun: _Begun,
                 run.run_pass(task, work)
         finally:
             records.counts += progress.counts
+        if any(kind is not OutcomeClass.RUN_LEVEL for kind in progress.counts):
+            barren = 0
         store.remove_hidden(work.folder)
 
 
