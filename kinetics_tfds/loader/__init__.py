@@ -9,33 +9,33 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kinetics_tfds.loader.colour import ColourJitter as ColourJitter
+    from kinetics_tfds.loader.augment.colour import ColourJitter as ColourJitter
+    from kinetics_tfds.loader.augment.erasing import RandomErasing as RandomErasing
+    from kinetics_tfds.loader.augment.mixing import MixupCutMix as MixupCutMix
+    from kinetics_tfds.loader.augment.rand_augment import RandAugment as RandAugment
     from kinetics_tfds.loader.dataset import make_dataset as make_dataset
     from kinetics_tfds.loader.dataset import steps_per_epoch as steps_per_epoch
-    from kinetics_tfds.loader.device import finish as finish
-    from kinetics_tfds.loader.erasing import RandomErasing as RandomErasing
+    from kinetics_tfds.loader.devices.device import finish as finish
+    from kinetics_tfds.loader.devices.jax_batches import JaxBatches as JaxBatches
+    from kinetics_tfds.loader.devices.jax_batches import local_rows as local_rows
     from kinetics_tfds.loader.evaluation import Scores as Scores
     from kinetics_tfds.loader.filmstrip import show as show
-    from kinetics_tfds.loader.jax_batches import JaxBatches as JaxBatches
-    from kinetics_tfds.loader.jax_batches import local_rows as local_rows
-    from kinetics_tfds.loader.mixing import MixupCutMix as MixupCutMix
-    from kinetics_tfds.loader.pixels import NORMALISATIONS as NORMALISATIONS
-    from kinetics_tfds.loader.pixels import normalise as normalise
+    from kinetics_tfds.loader.frames.pixels import NORMALISATIONS as NORMALISATIONS
+    from kinetics_tfds.loader.frames.pixels import normalise as normalise
+    from kinetics_tfds.loader.frames.sampling import CentreClip as CentreClip
+    from kinetics_tfds.loader.frames.sampling import RandomClip as RandomClip
+    from kinetics_tfds.loader.frames.sampling import Segments as Segments
+    from kinetics_tfds.loader.frames.sampling import UniformClips as UniformClips
+    from kinetics_tfds.loader.frames.spatial import CentreCrop as CentreCrop
+    from kinetics_tfds.loader.frames.spatial import RandomResizedCrop as RandomResizedCrop
+    from kinetics_tfds.loader.frames.spatial import Resize as Resize
+    from kinetics_tfds.loader.frames.spatial import ScaleJitter as ScaleJitter
+    from kinetics_tfds.loader.frames.spatial import ThreeCrop as ThreeCrop
     from kinetics_tfds.loader.preset_files import load_preset as load_preset
     from kinetics_tfds.loader.presets import PRESETS as PRESETS
     from kinetics_tfds.loader.presets import Preset as Preset
     from kinetics_tfds.loader.presets import get_preset as get_preset
-    from kinetics_tfds.loader.rand_augment import RandAugment as RandAugment
     from kinetics_tfds.loader.recipe import Recipe as Recipe
-    from kinetics_tfds.loader.sampling import CentreClip as CentreClip
-    from kinetics_tfds.loader.sampling import RandomClip as RandomClip
-    from kinetics_tfds.loader.sampling import Segments as Segments
-    from kinetics_tfds.loader.sampling import UniformClips as UniformClips
-    from kinetics_tfds.loader.spatial import CentreCrop as CentreCrop
-    from kinetics_tfds.loader.spatial import RandomResizedCrop as RandomResizedCrop
-    from kinetics_tfds.loader.spatial import Resize as Resize
-    from kinetics_tfds.loader.spatial import ScaleJitter as ScaleJitter
-    from kinetics_tfds.loader.spatial import ThreeCrop as ThreeCrop
 
 # Public name -> the module that holds it, in the order of a clip's way through the loader.
 _EXPORTS = {
@@ -46,25 +46,25 @@ _EXPORTS = {
     "PRESETS": "presets",
     "get_preset": "presets",
     "load_preset": "preset_files",
-    "RandomClip": "sampling",
-    "CentreClip": "sampling",
-    "UniformClips": "sampling",
-    "Segments": "sampling",
-    "RandomResizedCrop": "spatial",
-    "ScaleJitter": "spatial",
-    "CentreCrop": "spatial",
-    "ThreeCrop": "spatial",
-    "Resize": "spatial",
-    "ColourJitter": "colour",
-    "RandAugment": "rand_augment",
-    "RandomErasing": "erasing",
-    "MixupCutMix": "mixing",
-    "normalise": "pixels",
-    "NORMALISATIONS": "pixels",
-    "finish": "device",
+    "RandomClip": "frames.sampling",
+    "CentreClip": "frames.sampling",
+    "UniformClips": "frames.sampling",
+    "Segments": "frames.sampling",
+    "RandomResizedCrop": "frames.spatial",
+    "ScaleJitter": "frames.spatial",
+    "CentreCrop": "frames.spatial",
+    "ThreeCrop": "frames.spatial",
+    "Resize": "frames.spatial",
+    "ColourJitter": "augment.colour",
+    "RandAugment": "augment.rand_augment",
+    "RandomErasing": "augment.erasing",
+    "MixupCutMix": "augment.mixing",
+    "normalise": "frames.pixels",
+    "NORMALISATIONS": "frames.pixels",
+    "finish": "devices.device",
     "Scores": "evaluation",
-    "JaxBatches": "jax_batches",
-    "local_rows": "jax_batches",
+    "JaxBatches": "devices.jax_batches",
+    "local_rows": "devices.jax_batches",
     "show": "filmstrip",
 }
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from kinetics_tfds.loader.choosing import Element
-from kinetics_tfds.loader.pixels import normalise
+from kinetics_tfds.loader.frames.choosing import Element
+from kinetics_tfds.loader.frames.pixels import normalise
 from kinetics_tfds.loader.randomness import batch_seed
 from kinetics_tfds.loader.recipe import Recipe
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from kinetics_tfds.loader.choosing import Element
-from kinetics_tfds.loader.reading import Address, one_of
+from kinetics_tfds.loader.frames.choosing import Element
+from kinetics_tfds.loader.records.reading import Address, one_of
 
 _UNLABELLED = -1
 

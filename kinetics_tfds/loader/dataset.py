@@ -9,14 +9,14 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from kinetics_tfds.loader import pipeline
-from kinetics_tfds.loader.index import read_index
+from kinetics_tfds.loader.frames.sampling import Sampling
+from kinetics_tfds.loader.frames.spatial import Spatial
 from kinetics_tfds.loader.plan import UNSET, make_plan
 from kinetics_tfds.loader.presets import Preset
 from kinetics_tfds.loader.recipe import Augment, Mix
-from kinetics_tfds.loader.sampling import Sampling
+from kinetics_tfds.loader.records.index import read_index
+from kinetics_tfds.loader.records.source import class_indices, open_source
 from kinetics_tfds.loader.service import build as build_with_service
-from kinetics_tfds.loader.source import class_indices, open_source
-from kinetics_tfds.loader.spatial import Spatial
 
 
 def make_dataset(

@@ -10,11 +10,11 @@ import os
 
 import tensorflow as tf
 
-from kinetics_tfds.loader.choosing import Element
 from kinetics_tfds.loader.damage import count_damaged, sound_or_damaged
+from kinetics_tfds.loader.frames.choosing import Element
 from kinetics_tfds.loader.plan import Plan
 from kinetics_tfds.loader.randomness import shuffled, stage_seeds
-from kinetics_tfds.loader.reading import Addresses, read_record, read_records
+from kinetics_tfds.loader.records.reading import Addresses, read_record, read_records
 from kinetics_tfds.loader.sharding import part
 
 # Decoded clips that may be in work at the same time, in bytes; see `_workers`.

@@ -11,16 +11,16 @@ import tensorflow_datasets as tfds
 
 from kinetics_tfds.errors import ConfigError
 from kinetics_tfds.loader.batching import Batching
-from kinetics_tfds.loader.canvas import default_canvas
-from kinetics_tfds.loader.choosing import Choice
-from kinetics_tfds.loader.decoding import Decoding
-from kinetics_tfds.loader.index import Index, read_index
+from kinetics_tfds.loader.frames.canvas import default_canvas
+from kinetics_tfds.loader.frames.choosing import Choice
+from kinetics_tfds.loader.frames.decoding import Decoding
+from kinetics_tfds.loader.frames.sampling import Sampling, Segments
+from kinetics_tfds.loader.frames.spatial import Spatial
 from kinetics_tfds.loader.presets import Preset, get_preset
 from kinetics_tfds.loader.recipe import Augment, Mix, Recipe
-from kinetics_tfds.loader.sampling import Sampling, Segments
+from kinetics_tfds.loader.records.index import Index, read_index
+from kinetics_tfds.loader.records.source import Source, class_indices, open_source
 from kinetics_tfds.loader.sharding import check_shard
-from kinetics_tfds.loader.source import Source, class_indices, open_source
-from kinetics_tfds.loader.spatial import Spatial
 
 # Stands for "not given", where None is a choice.
 UNSET: Any = object()

@@ -10,14 +10,14 @@ import dataclasses
 import os
 from typing import TypedDict
 
+from kinetics_tfds.loader.augment.colour import ColourJitter
+from kinetics_tfds.loader.augment.erasing import RandomErasing
+from kinetics_tfds.loader.augment.mixing import MixupCutMix
+from kinetics_tfds.loader.augment.rand_augment import RandAugment
 from kinetics_tfds.loader.checks import unknown
-from kinetics_tfds.loader.colour import ColourJitter
-from kinetics_tfds.loader.erasing import RandomErasing
-from kinetics_tfds.loader.mixing import MixupCutMix
-from kinetics_tfds.loader.rand_augment import RandAugment
+from kinetics_tfds.loader.frames.sampling import CentreClip, RandomClip, UniformClips
+from kinetics_tfds.loader.frames.spatial import CentreCrop, RandomResizedCrop, ScaleJitter, ThreeCrop
 from kinetics_tfds.loader.recipe import Recipe
-from kinetics_tfds.loader.sampling import CentreClip, RandomClip, UniformClips
-from kinetics_tfds.loader.spatial import CentreCrop, RandomResizedCrop, ScaleJitter, ThreeCrop
 
 
 class _Normalisation(TypedDict):

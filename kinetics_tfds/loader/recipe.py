@@ -12,8 +12,8 @@ from typing import Protocol, runtime_checkable
 import tensorflow as tf
 
 from kinetics_tfds.errors import ConfigError
-from kinetics_tfds.loader.sampling import Sampling
-from kinetics_tfds.loader.spatial import Spatial
+from kinetics_tfds.loader.frames.sampling import Sampling
+from kinetics_tfds.loader.frames.spatial import Spatial
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ import jax.numpy as jnp  # noqa: E402  after the processes have met
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from kinetics_tfds.loader.jax_batches import JaxBatches, local_rows  # noqa: E402
+from kinetics_tfds.loader.devices.jax_batches import JaxBatches, local_rows  # noqa: E402
 
 
 def main():

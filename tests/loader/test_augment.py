@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
 from kinetics_tfds.errors import ConfigError
-from kinetics_tfds.loader import rand_augment_ops as ops
-from kinetics_tfds.loader.colour import ColourJitter
-from kinetics_tfds.loader.erasing import RandomErasing
-from kinetics_tfds.loader.rand_augment import OPERATIONS, RandAugment
+from kinetics_tfds.loader.augment import rand_augment_ops as ops
+from kinetics_tfds.loader.augment.colour import ColourJitter
+from kinetics_tfds.loader.augment.erasing import RandomErasing
+from kinetics_tfds.loader.augment.rand_augment import OPERATIONS, RandAugment
 
 HEIGHT, WIDTH = 48, 64
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 from records import encode_frame, make_example, read_clip, write_dataset
 
 from kinetics_tfds import loader
-from kinetics_tfds.loader.decoding import Decoding
-from kinetics_tfds.loader.spatial import Spatial, Windows
+from kinetics_tfds.loader.frames.decoding import Decoding
+from kinetics_tfds.loader.frames.spatial import Spatial, Windows
 
 
 def _jpeg(height, width, seed=0, subsampling=cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420):

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from kinetics_tfds.errors import ConfigError, LoaderError
-from kinetics_tfds.loader import device, jax_device
-from kinetics_tfds.loader.pixels import normalise
+from kinetics_tfds.loader.devices import device, jax_device
+from kinetics_tfds.loader.frames.pixels import normalise
 from kinetics_tfds.loader.presets import PRESETS
 
 jax.config.update("jax_num_cpu_devices", 8)  # before the first test makes a device

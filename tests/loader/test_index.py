@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import CLASSES, clip_id, make_example, write_dataset
 
-from kinetics_tfds.loader.index import read_index
-from kinetics_tfds.loader.record_walk import walk_records
-from kinetics_tfds.loader.source import open_source
+from kinetics_tfds.loader.records.index import read_index
+from kinetics_tfds.loader.records.record_walk import walk_records
+from kinetics_tfds.loader.records.source import open_source
 
 CLIPS = 11
 

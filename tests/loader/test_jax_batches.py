@@ -18,7 +18,7 @@ import tensorflow as tf
 from jax.sharding import PartitionSpec
 
 from kinetics_tfds.errors import ConfigError, LoaderError
-from kinetics_tfds.loader.jax_batches import JaxBatches, local_rows
+from kinetics_tfds.loader.devices.jax_batches import JaxBatches, local_rows
 
 jax.config.update("jax_num_cpu_devices", 8)  # before the first test makes a device
 

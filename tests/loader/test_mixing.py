@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kinetics_tfds.loader.mixing import MixupCutMix
+from kinetics_tfds.loader.augment.mixing import MixupCutMix
 
 BATCH, FRAMES, SIDE, CLASSES = 4, 2, 32, 7
 

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.loader.frames.sampling import CentreClip, RandomClip, UniformClips
+from kinetics_tfds.loader.frames.spatial import CentreCrop, RandomResizedCrop, ScaleJitter, ThreeCrop
 from kinetics_tfds.loader.preset_files import dump_preset, load_preset, parse_preset
 from kinetics_tfds.loader.presets import PRESETS, Preset, get_preset
 from kinetics_tfds.loader.recipe import Recipe
-from kinetics_tfds.loader.sampling import CentreClip, RandomClip, UniformClips
-from kinetics_tfds.loader.spatial import CentreCrop, RandomResizedCrop, ScaleJitter, ThreeCrop
 
 FILES = sorted((pathlib.Path(__file__).parents[2] / "configs" / "loader").glob("*.yaml"))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kinetics_tfds import loader
 from kinetics_tfds.errors import ConfigError
-from kinetics_tfds.loader.spatial import Windows
+from kinetics_tfds.loader.frames.spatial import Windows
 
 
 def _windows(spatial, height, width, seed=(1, 2)):

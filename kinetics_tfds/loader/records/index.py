@@ -23,8 +23,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from etils import epath
 
-from kinetics_tfds.loader.record_walk import Mark, walk_records
-from kinetics_tfds.loader.source import Source
+from kinetics_tfds.loader.records.record_walk import Mark, walk_records
+from kinetics_tfds.loader.records.source import Source
 
 # A TFRecord frames its data with a length and two checksums.
 _FRAMING = 16

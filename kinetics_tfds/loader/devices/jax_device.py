@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kinetics_tfds.loader.device import require_boxes
-from kinetics_tfds.loader.pixels import normalise
+from kinetics_tfds.loader.devices.device import require_boxes
+from kinetics_tfds.loader.frames.pixels import normalise
 
 
 def finish(batch: dict[str, Any], size: tuple[int, int], by: Any = "zero_to_one", dtype: str = "float32") -> dict:

@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kinetics_tfds.loader.frames.sampling import Sampling
 from kinetics_tfds.loader.randomness import example_seed, stage_seeds
-from kinetics_tfds.loader.sampling import Sampling
 
 # Tensors by name; an address among them where damage is skipped.
 Element = dict[str, Any]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from kinetics_tfds.errors import LoaderError
-from kinetics_tfds.loader.source import Source
-from kinetics_tfds.loader.spatial import Spatial
+from kinetics_tfds.loader.frames.spatial import Spatial
+from kinetics_tfds.loader.records.source import Source
 
 
 def default_canvas(source: Source, spatial: Spatial) -> tuple[int, int]:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kinetics_tfds.errors import LoaderError
 from kinetics_tfds.loader.checks import clip_size
-from kinetics_tfds.loader.pixels import normalise
+from kinetics_tfds.loader.frames.pixels import normalise
 
 
 def finish(

@@ -12,9 +12,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from kinetics_tfds.loader.choosing import Element
+from kinetics_tfds.loader.frames.choosing import Element
+from kinetics_tfds.loader.frames.spatial import Spatial
 from kinetics_tfds.loader.randomness import stage_seeds
-from kinetics_tfds.loader.spatial import Spatial
 
 
 @dataclasses.dataclass(frozen=True)

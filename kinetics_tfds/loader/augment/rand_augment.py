@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from kinetics_tfds.loader import rand_augment_ops as ops
+from kinetics_tfds.loader.augment import rand_augment_ops as ops
 from kinetics_tfds.loader.checks import require
 
 _MAX_LEVEL = 10.0

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kinetics_tfds.loader.index import Index
+from kinetics_tfds.loader.records.index import Index
 
 # A local record goes from the file to its string in one call. Elsewhere each request costs a journey, so that the
 # length, the data and the checksum had better come together.

@@ -1,0 +1,1 @@
+"""Changes of decoded clips, and of batches."""

@@ -1,0 +1,1 @@
+"""What runs on the accelerator, and how batches get there."""

@@ -1,0 +1,1 @@
+"""Reading records one by one, at the places that an index knows."""
