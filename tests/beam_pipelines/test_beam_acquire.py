@@ -96,7 +96,7 @@ def test_the_graph_does_not_grow_with_the_rows(tmp_path):
         graph = pipeline.to_runner_api()
         sizes.append(graph.ByteSize())
         transforms.append(len(graph.components.transforms))
-    assert len(set(transforms)) == 1
+    assert transforms[1] == transforms[2]  # one shard alone needs fewer
     # A hundred times the rows; what differs is how well some numbers in it compress.
     assert sizes[1] == pytest.approx(sizes[2], rel=0.01)
     assert max(sizes) < 60_000  # Dataflow takes 20 MB
