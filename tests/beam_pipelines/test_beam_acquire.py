@@ -90,15 +90,14 @@ def test_the_graph_does_not_grow_with_the_rows(tmp_path):
     store = open_store(task.store)
     for expected in (20, 100_000, 10_000_000):
         units = (Unit(clip.id, (clip,)) for clip in make_rows(20))
-        work = write_work(store, f"runs/{expected}", units, expected, States(), "folder")
+        work = write_work(store, f"runs/{expected:08}", units, expected, States(), "folder")
         pipeline = beam.Pipeline(options=PipelineOptions(LOCAL))
         _ = pipeline | FetchShards(task, work)
         graph = pipeline.to_runner_api()
         sizes.append(graph.ByteSize())
         transforms.append(len(graph.components.transforms))
     assert transforms[1] == transforms[2]  # one shard alone needs fewer
-    # A hundred times the rows; what differs is how well some numbers in it compress.
-    assert sizes[1] == pytest.approx(sizes[2], rel=0.01)
+    assert sizes[1] == pytest.approx(sizes[2], abs=10)
     assert max(sizes) < 60_000  # Dataflow takes 20 MB
 
 
