@@ -11,8 +11,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from kinetics_tfds.loader.attempts import one_of
 from kinetics_tfds.loader.frames.choosing import Element
-from kinetics_tfds.loader.records.reading import Address, one_of
+from kinetics_tfds.loader.records.reading import Address
 
 _UNLABELLED = -1
 

@@ -80,11 +80,10 @@ def make_dataset(
         canvas: height and width of the canvases of `resize="device"`; None: those that hold any window of frames
             stored like the split's first clip.
         audio_seconds: length of the audio of each view; None: that of the view; 0: no audio.
-        on_damage: `raise` stops at a record or frame that is damaged, naming shard and clip; a frame that is whole and
-            still cannot be decoded stops it with the decoder's words alone, and `skip` names it. `skip` leaves the
-            clip out, says so on standard error and counts it: `skipped` int32 [B] is the number so far. In evaluation
-            its row is one of those with `mask` False; in training the steps stay as many as they were, filled from
-            the start of a further epoch.
+        on_damage: `raise` stops at a record or frame that is damaged, naming shard and clip. `skip` leaves the clip
+            out, says so on standard error and counts it: `skipped` int32 [B] is the number so far. In evaluation its
+            row is one of those with `mask` False; in training the steps stay as many as they were, filled from the
+            start of a further epoch.
         parallelism: threads; None: one a core.
         service: address of a tf.data service's dispatcher, `grpc://host:port`, whose workers do the work. Order then
             depends on timing, and iterators cannot be saved: see `service.py`.

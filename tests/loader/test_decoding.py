@@ -58,6 +58,7 @@ SIZE = (40, 56)
 def _decode(frames, boxes, flip):
     spatial = _Given(boxes, flip, SIZE)
     element = {"frames": frames, "index": tf.range(tf.shape(frames)[0])[None], "seed": tf.constant([1, 2], tf.int64)}
+    element |= {"path": tf.constant("shard"), "id": tf.constant("clip")}
     element["index"] = tf.ensure_shape(element["index"], [1, 2])
     return Decoding(spatial=spatial, views=1, frames=2)(element)["video"]
 

@@ -42,7 +42,7 @@ class Choice:
 
         Returns:
             `frames` string [U], the distinct JPEG frames; `index` int32 [V, T], which of them make up the views;
-            `label` int32, `id` string, `seed` int64 [2]; `audio` int16 [V, S] if asked for.
+            `label` int32, `id` string, `path` string, `seed` int64 [2]; `audio` int16 [V, S] if asked for.
 
         Raises (while iterating):
             tf.errors.InvalidArgumentError: a frame is not a whole JPEG image; names the shard and the clip.
@@ -60,6 +60,7 @@ class Choice:
                 "index": tf.reshape(place, [self.sampling.views, self.sampling.num_frames]),
                 "label": tf.cast(fields["label"], tf.int32),
                 "id": fields["id"],
+                "path": path,
                 "seed": seed,
             }
         if self.audio_samples:

@@ -8,13 +8,40 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from kinetics_tfds.loader.attempts import successes
 from kinetics_tfds.loader.frames.choosing import Element
 from kinetics_tfds.loader.frames.spatial import Spatial
 from kinetics_tfds.loader.randomness import stage_seeds
+
+
+class _Frames(NamedTuple):
+    """Encoded frames of one clip.
+
+    Attributes:
+        jpeg: string [U].
+        size: int32 [2], height and width of the first one, and so of all.
+        where: the shard's path and the clip's id, string scalars.
+    """
+
+    jpeg: tf.Tensor
+    size: tf.Tensor
+    where: tuple[tf.Tensor, tf.Tensor]
+
+    def each(self, window: tf.Tensor, image: Callable[[tf.Tensor], tf.Tensor], shape: tuple[int, ...]) -> tf.Tensor:
+        """Returns uint8 [U, *shape]: what `image` makes of the pixels of each frame's window (int32 [4])."""
+
+        def decode(frame: tf.Tensor) -> tf.Tensor:
+            same = tf.reduce_all(_size(frame) == self.size)
+            with tf.control_dependencies([tf.debugging.Assert(same, ["a frame of another size"])]):
+                return image(_decode(frame, window))
+
+        images = successes(decode, self.jpeg, tf.TensorSpec(shape, tf.uint8))
+        with tf.control_dependencies([_require(tf.shape(images)[0] == tf.size(self.jpeg), self.jpeg, self.where)]):
+            return tf.identity(images)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,14 +53,12 @@ class Decoding:
         views: views of one video, V.
         frames: frames in one view, T.
         canvas: height and width of the canvas that windows are put on for `resize="device"`; None: resize here.
-        parallel: frames of one clip to decode at the same time.
     """
 
     spatial: Spatial
     views: int
     frames: int
     canvas: tuple[int, int] | None = None
-    parallel: int = 1
 
     def __call__(self, element: Element) -> Element:
         """Returns the element with its pixels.
@@ -42,31 +67,42 @@ class Decoding:
             element: what `Choice` returns.
 
         Returns:
-            Without `frames` and `index`, with `video` uint8 [V * C, T, H, W, 3]; with a canvas `video`
+            Without `frames`, `index` and `path`, with `video` uint8 [V * C, T, H, W, 3]; with a canvas `video`
             uint8 [V, T, canvas height, canvas width, 3], `boxes` int32 [V, C, 4] and `flip` bool [V].
+
+        Raises (while iterating):
+            tf.errors.InvalidArgumentError: a frame cannot be decoded; names the shard and the clip.
         """
-        frames, index = element["frames"], element["index"]
-        rest = {key: value for key, value in element.items() if key not in ("frames", "index")}
+        index = element["index"]
+        frames = self._frames(element)
+        rest = {key: value for key, value in element.items() if key not in ("frames", "index", "path")}
         # The first seed is the sampling's; see Choice.
         seeds = stage_seeds(element["seed"], 1 + self.views)[1:]
-        size = tf.io.extract_jpeg_shape(frames[0])
         if self.spatial.random:
-            views = [self._view(frames, index[view], size, seeds[view]) for view in range(self.views)]
+            views = [self._view(frames, index[view], seeds[view]) for view in range(self.views)]
             pixels = {key: tf.concat([view[key] for view in views], 0) for key in views[0]}
         else:
             # All views share their windows, so a frame that several views use is decoded once.
-            pixels = self._shared(frames, index, size, seeds[0])
+            pixels = self._shared(frames, index, seeds[0])
         return {**rest, **pixels}
 
-    def _view(self, frames: tf.Tensor, index: tf.Tensor, size: tf.Tensor, seed: tf.Tensor) -> Element:
+    def _frames(self, element: Element) -> _Frames:
+        jpeg = element["frames"]
+        sizes = successes(_size, jpeg[:1], tf.TensorSpec([2], tf.int32))
+        where = (element["path"], element["id"])
+        with tf.control_dependencies([_require(tf.size(sizes) > 0, jpeg, where)]):
+            size = tf.identity(sizes)[0]
+        return _Frames(jpeg, size, where)
+
+    def _view(self, frames: _Frames, index: tf.Tensor, seed: tf.Tensor) -> Element:
         if self.views > 1:
             used, index = tf.unique(index)
-            frames = tf.gather(frames, used)
-        return self._shared(frames, index[None], size, seed)
+            frames = frames._replace(jpeg=tf.gather(frames.jpeg, used))
+        return self._shared(frames, index[None], seed)
 
-    def _shared(self, frames: tf.Tensor, index: tf.Tensor, size: tf.Tensor, seed: tf.Tensor) -> Element:
-        """Decodes frames (string [U]) for views (int32 [v, T]) that share their windows."""
-        windows = self.spatial.windows(size[0], size[1], seed)
+    def _shared(self, frames: _Frames, index: tf.Tensor, seed: tf.Tensor) -> Element:
+        """Decodes frames for views (int32 [v, T]) that share their windows."""
+        windows = self.spatial.windows(frames.size[0], frames.size[1], seed)
         if self.canvas is None:
             images = self._images(frames, windows.boxes, windows.flip)
             return {"video": _arrange(images, index, self.spatial.crops)}
@@ -77,25 +113,24 @@ class Decoding:
             "flip": tf.repeat(windows.flip, index.shape[0]),
         }
 
-    def _images(self, frames: tf.Tensor, boxes: tf.Tensor, flip: tf.Tensor) -> tf.Tensor:
+    def _images(self, frames: _Frames, boxes: tf.Tensor, flip: tf.Tensor) -> tf.Tensor:
         """Returns uint8 [U, C, H, W, 3]."""
         hull, crops = _hull(boxes), self.spatial.crops
         inside = boxes - tf.concat([hull[:2], [0, 0]], 0)
         shape = (crops, *self.spatial.output_size, 3)
 
-        def image(frame: tf.Tensor) -> tf.Tensor:
-            pixels = _decode(frame, hull)
+        def image(pixels: tf.Tensor) -> tf.Tensor:
             parts = [pixels] if crops == 1 else [_cut(pixels, inside[crop]) for crop in range(crops)]
             return tf.concat([_resize(part, self.spatial.output_size) for part in parts], 0)
 
         # Asked once a clip: a mirror that turns nothing round still costs each frame a slow copy.
         return _either(
             flip,
-            lambda: self._each(lambda frame: _mirror(image(frame)), frames, shape),
-            lambda: self._each(image, frames, shape),
+            lambda: frames.each(hull, lambda pixels: _mirror(image(pixels)), shape),
+            lambda: frames.each(hull, image, shape),
         )
 
-    def _canvases(self, frames: tf.Tensor, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _canvases(self, frames: _Frames, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns canvases, uint8 [U, 1, H, W, 3], and the boxes on them, int32 [C, 4]."""
         hull, canvas = _hull(boxes), self.canvas
         assert canvas is not None
@@ -116,15 +151,18 @@ class Decoding:
         shape = (1, *canvas, 3)
         canvases = _either(
             shrink > 1.0,
-            lambda: self._each(lambda frame: onto(_resize(_decode(frame, hull), fitted)[0]), frames, shape),
-            lambda: self._each(lambda frame: onto(_decode(frame, hull)), frames, shape),
+            lambda: frames.each(hull, lambda pixels: onto(_resize(pixels, fitted)[0]), shape),
+            lambda: frames.each(hull, onto, shape),
         )
         return canvases, inside
 
-    def _each(self, image, frames: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
-        return tf.map_fn(
-            image, frames, fn_output_signature=tf.TensorSpec(shape, tf.uint8), parallel_iterations=self.parallel
-        )
+
+def _require(sound: tf.Tensor, jpeg: tf.Tensor, where: tuple[tf.Tensor, tf.Tensor]) -> tf.Operation:
+    path, key = where
+    problem = "has a frame that cannot be decoded, or of another size than the first one; frame lengths:"
+    return tf.debugging.Assert(
+        sound, ["Damaged frame: shard", path, "id", key, problem, tf.strings.length(jpeg)], name="damaged_frame"
+    )
 
 
 def _arrange(images: tf.Tensor, index: tf.Tensor, crops: int) -> tf.Tensor:
@@ -146,6 +184,11 @@ def _hull(boxes: tf.Tensor) -> tf.Tensor:
     """Returns int32 [4], the smallest box around `boxes`, int32 [C, 4]."""
     start = tf.reduce_min(boxes[:, :2], 0)
     return tf.concat([start, tf.reduce_max(boxes[:, :2] + boxes[:, 2:], 0) - start], 0)
+
+
+def _size(frame: tf.Tensor) -> tf.Tensor:
+    """Returns int32 [2], height and width of a JPEG frame."""
+    return tf.io.extract_jpeg_shape(frame)[:2]
 
 
 def _decode(frame: tf.Tensor, window: tf.Tensor) -> tf.Tensor:

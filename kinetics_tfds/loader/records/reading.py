@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from kinetics_tfds.loader.attempts import one_of
 from kinetics_tfds.loader.records.index import Index
 
 # A local record goes from the file to its string in one call. Elsewhere each request costs a journey, so that the
@@ -48,8 +49,6 @@ class Addresses:
 def read_records(address: Address, *, remote: bool) -> tf.data.Dataset:
     """Returns the record as a dataset of one string; of none where it is damaged or missing.
 
-    A dataset inside the function of another one's `map` is what TensorFlow offers in place of `try`.
-
     Args:
         address: where the record is.
         remote: whether requests are dear.
@@ -69,11 +68,6 @@ def _attempt(address: Address, *, remote: bool) -> tf.data.Dataset:
     # The number goes first and ends the dataset after one element. A file that cannot be opened is an error however
     # often it is asked: without an end, ignoring errors would ask for ever.
     return tf.data.Dataset.zip((tf.data.Dataset.range(1), records)).ignore_errors(log_warning=False)
-
-
-def one_of(dataset: tf.data.Dataset, otherwise: tf.data.Dataset) -> Any:
-    """Returns the element of `dataset`, or that of `otherwise` where `dataset` is empty."""
-    return dataset.concatenate(otherwise).take(1).get_single_element()
 
 
 def read_record(address: Address, *, remote: bool) -> tf.Tensor:
