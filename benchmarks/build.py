@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib.metadata
+import math
 import os
 import pathlib
 import platform
@@ -51,9 +52,9 @@ class Way:
     runs: list[tuple[Usage, Usage]] = dataclasses.field(default_factory=list)
 
     def rate(self) -> float:
-        """Clips a second between the fastest run of each size."""
+        """Clips a second between the fastest run of each size; not a number while other work hides the difference."""
         small, large = (min(run[which].seconds for run in self.runs) for which in (0, 1))
-        return 3 * self.clips / max(large - small, 1e-9)
+        return 3 * self.clips / (large - small) if large > small else math.nan
 
     def cpu_per_clip(self) -> float:
         """Processor seconds a clip, likewise."""
