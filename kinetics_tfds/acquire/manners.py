@@ -34,7 +34,7 @@ class _State:
         next_unit: no unit may begin before.
         trips: run-level answers in a row.
         open_until: nobody may ask before.
-        probing_until: somebody is trying alone whether all is well again, and has until then.
+        probing_until: somebody is trying alone whether all is well again, and has until then; who does holds a lock.
         stopped: the run that gave up, and why.
         last: the last run-level answer.
     """
@@ -51,20 +51,19 @@ class _State:
 class Turn:
     """A permission to fetch one unit; the outcome must be reported to it."""
 
-    def __init__(self, budget: Budget, began: float, probing: bool) -> None:
+    def __init__(self, budget: Budget, began: float, probe: int | None) -> None:
         self._budget = budget
         self._began = began
-        self._probing = probing
-        self._reported = False
+        self._probe = probe
 
     def report(self, outcome: Outcome | None) -> None:
         """Tells how the unit went: a run-level outcome trips the breaker, any other (or None) closes it."""
-        self._reported = True
-        self._budget._report(outcome, self._began)
+        probe, self._probe = self._probe, None
+        self._budget._report(outcome, self._began, probe)
 
     def _end(self) -> None:
-        if self._probing and not self._reported:
-            self._budget._give_up_probe()
+        if self._probe is not None:
+            self._budget._give_up_probe(self._probe)
 
 
 class Budget:
@@ -92,6 +91,7 @@ class Budget:
         self._folder = folder
         self._path = folder / f"{safe}.json"
         self._lock = folder / f"{safe}.lock"
+        self._probe = folder / f"{safe}.probe"
         self._slots = [folder / f"{safe}.slot{number}" for number in range(manners.concurrency)]
         # Threads of one process wait here, where they are woken; only what is between processes must be polled for.
         self._places = threading.Semaphore(manners.concurrency)
@@ -141,12 +141,9 @@ class Budget:
         while True:
             check()
             for path in self._slots:
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                descriptor = _try_lock(path)
+                if descriptor is not None:
                     return descriptor
-                except OSError:
-                    os.close(descriptor)
             self._sleep(self._random.uniform(0.02, 0.1))
 
     def _wait_for_budget(self, check: Callable[[], None]) -> Turn:
@@ -157,14 +154,15 @@ class Budget:
                 now = self._clock()
                 wait = self._wait(state, now)
                 if wait <= 0:
-                    probing = state.trips > 0
-                    if probing:
+                    probe = None
+                    if state.trips > 0:
+                        probe = _try_lock(self._probe)
                         state.probing_until = now + _PROBE_SECONDS
                     if self._manners.units_per_hour is not None:
                         state.begun.append(now)
                     if self._manners.pause[1] > 0:
                         state.next_unit = now + self._random.uniform(*self._manners.pause)
-                    return Turn(self, now, probing)
+                    return Turn(self, now, probe)
             self._sleep(min(wait, _LONGEST_SLEEP))
 
     def _wait(self, state: _State, now: float) -> float:
@@ -179,8 +177,16 @@ class Budget:
             waits.append(state.begun[-manners.units_per_hour] + _HOUR - now)
         if state.trips:
             waits.append(state.open_until - now)
-            waits.append(state.probing_until - now)  # one at a time until an answer is good again
+            if state.probing_until > now and self._prober_lives():
+                waits.append(state.probing_until - now)  # one at a time until an answer is good again
         return max(waits)
+
+    def _prober_lives(self) -> bool:
+        """A process that is killed lets go of its lock; its answer is not waited for."""
+        descriptor = _try_lock(self._probe)
+        if descriptor is not None:
+            os.close(descriptor)
+        return descriptor is None
 
     def _raise_if_stopped(self, state: _State) -> None:
         if state.stopped and state.stopped[0] == self._run:
@@ -195,9 +201,9 @@ class Budget:
             state.stopped = []
             state.trips = min(state.trips, 1)
 
-    def _report(self, outcome: Outcome | None, began: float) -> None:
+    def _report(self, outcome: Outcome | None, began: float, probe: int | None) -> None:
         refused = outcome is not None and outcome.outcome_class is OutcomeClass.RUN_LEVEL
-        with self._state() as state:
+        with self._state() as state, _closing(probe):
             now = self._clock()
             if not refused:
                 if began >= state.open_until:  # an answer to a question from before a trip says nothing
@@ -217,8 +223,8 @@ class Budget:
             if state.trips >= self._manners.max_trips:
                 state.stopped = [self._run, f"{outcome.reason}: {outcome.message}"]
 
-    def _give_up_probe(self) -> None:
-        with self._state() as state:
+    def _give_up_probe(self, probe: int) -> None:
+        with self._state() as state, _closing(probe):
             state.probing_until = 0.0
 
     @contextlib.contextmanager
@@ -239,4 +245,24 @@ class Budget:
                 beside.write_text(after, encoding="utf-8")
                 os.replace(beside, self._path)
         finally:
+            os.close(descriptor)
+
+
+def _try_lock(path: pathlib.Path) -> int | None:
+    """Returns a descriptor that holds the file's lock until it is closed, or its process ends; None if another does."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextlib.contextmanager
+def _closing(descriptor: int | None) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if descriptor is not None:
             os.close(descriptor)

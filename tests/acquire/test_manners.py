@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -147,7 +148,45 @@ def test_a_probe_that_never_answers_frees_its_place(tmp_path):
     assert clock() - before < 1
 
 
-def _raise_after(clock: Clock, moment: float) -> None:
+def test_a_probe_that_hangs_is_waited_for_a_quarter_of_an_hour(tmp_path):
+    clock = Clock()
+    budget = make(tmp_path, clock, concurrency=2, first_wait=10.0)
+    with budget.turn() as turn:
+        turn.report(REFUSED)
+    with budget.turn():
+        before = clock()
+        with budget.turn() as turn:
+            assert 890 <= clock() - before <= 910
+            turn.report(None)
+
+
+def _probe_and_hang(folder, probing) -> None:
+    with Budget(folder, "youtube", Manners(first_wait=0.01), "run").turn():
+        probing.set()
+        time.sleep(600)
+
+
+def test_a_probe_that_is_killed_is_not_waited_for(tmp_path):
+    budget = Budget(tmp_path, "youtube", Manners(first_wait=0.01), "run")
+    with budget.turn() as turn:
+        turn.report(REFUSED)
+    context = multiprocessing.get_context("spawn")
+    probing = context.Event()
+    process = context.Process(target=_probe_and_hang, args=(tmp_path, probing))
+    process.start()
+    assert probing.wait(60)
+    # Nobody else asks while it lives.
+    end = time.time() + 1
+    with pytest.raises(InterruptedError), budget.turn(check=lambda: _raise_after(time.time, end)):
+        pass
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join(10)
+    end = time.time() + 60
+    with budget.turn(check=lambda: _raise_after(time.time, end)) as turn:
+        turn.report(None)
+
+
+def _raise_after(clock: Callable[[], float], moment: float) -> None:
     if clock() > moment:
         raise InterruptedError
 
