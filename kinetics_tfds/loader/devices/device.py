@@ -7,6 +7,7 @@ the same for JAX. The result is that of the host within rounding: the host round
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -37,7 +38,12 @@ def finish(
     Raises:
         LoaderError: the batch is not one of `resize="device"`.
     """
-    require_boxes(batch)
+    return finish_with(crop_and_resize, batch, size, by, dtype)
+
+
+def finish_with(crop_and_resize: Callable[..., Any], batch: Any, size: tuple[int, int], by: Any, dtype: str) -> dict:
+    """Returns what `finish` does, by one library's way to crop and resize."""
+    _require_boxes(batch)
     video = crop_and_resize(batch["video"], batch["boxes"], batch["flip"], size)
     rest = {key: value for key, value in batch.items() if key not in ("boxes", "flip")}
     return {**rest, "video": normalise(video, by, dtype)}
@@ -60,7 +66,7 @@ def crop_and_resize(video: tf.Tensor, boxes: tf.Tensor, flip: tf.Tensor, size: t
     return tf.reshape(flat, [batch, -1, frames, *size, 3] if lead > 1 else [batch, frames, *size, 3])
 
 
-def require_boxes(batch: Any) -> None:
+def _require_boxes(batch: Any) -> None:
     """Raises LoaderError unless `batch` is one that is to be finished on the device."""
     missing = [key for key in ("video", "boxes", "flip") if key not in batch]
     if missing:

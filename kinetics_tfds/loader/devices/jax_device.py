@@ -7,8 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kinetics_tfds.loader.devices.device import require_boxes
-from kinetics_tfds.loader.frames.pixels import normalise
+from kinetics_tfds.loader.devices.device import finish_with
 
 
 def finish(batch: dict[str, Any], size: tuple[int, int], by: Any = "zero_to_one", dtype: str = "float32") -> dict:
@@ -28,10 +27,7 @@ def finish(batch: dict[str, Any], size: tuple[int, int], by: Any = "zero_to_one"
     Raises:
         LoaderError: the batch is not one of `resize="device"`.
     """
-    require_boxes(batch)
-    video = crop_and_resize(batch["video"], batch["boxes"], batch["flip"], size)
-    rest = {key: value for key, value in batch.items() if key not in ("boxes", "flip")}
-    return {**rest, "video": normalise(video, by, dtype)}
+    return finish_with(crop_and_resize, batch, size, by, dtype)
 
 
 def crop_and_resize(video: jax.Array, boxes: jax.Array, flip: jax.Array, size: tuple[int, int]) -> jax.Array:

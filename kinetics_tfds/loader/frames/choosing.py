@@ -106,8 +106,13 @@ def _require_jpeg(frames: tf.Tensor, path: tf.Tensor, key: tf.Tensor) -> tf.Oper
     start = tf.strings.substr(frames, tf.zeros_like(length), 3 * tf.ones_like(length))
     end = tf.strings.substr(frames, tf.maximum(length - 2, 0), 2 * tf.ones_like(length))
     whole = (start == b"\xff\xd8\xff") & (end == b"\xff\xd9")
+    return require_sound(tf.reduce_all(whole), "has a frame that is no whole JPEG image", frames, path, key)
+
+
+def require_sound(sound: tf.Tensor, otherwise: str, frames: tf.Tensor, path: tf.Tensor, key: tf.Tensor) -> tf.Operation:
+    """Returns an op that fails unless `sound`, naming the shard (`path`) and the clip (`key`) of the frames."""
     return tf.debugging.Assert(
-        tf.reduce_all(whole),
-        ["Damaged frame: shard", path, "id", key, "has a frame that is no whole JPEG image; frame lengths:", length],
+        sound,
+        ["Damaged frame: shard", path, "id", key, f"{otherwise}; frame lengths:", tf.strings.length(frames)],
         name="damaged_frame",
     )

@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kinetics_tfds.loader.attempts import successes
-from kinetics_tfds.loader.frames.choosing import Element
+from kinetics_tfds.loader.frames.choosing import Element, require_sound
 from kinetics_tfds.loader.frames.spatial import Spatial
 from kinetics_tfds.loader.randomness import stage_seeds
+
+_UNDECODED = "has a frame that cannot be decoded, or of another size than the first one"
 
 
 class _Frames(NamedTuple):
@@ -40,7 +42,8 @@ class _Frames(NamedTuple):
                 return image(_decode(frame, window))
 
         images = successes(decode, self.jpeg, tf.TensorSpec(shape, tf.uint8))
-        with tf.control_dependencies([_require(tf.shape(images)[0] == tf.size(self.jpeg), self.jpeg, self.where)]):
+        all_of_them = tf.shape(images)[0] == tf.size(self.jpeg)
+        with tf.control_dependencies([require_sound(all_of_them, _UNDECODED, self.jpeg, *self.where)]):
             return tf.identity(images)
 
 
@@ -90,7 +93,7 @@ class Decoding:
         jpeg = element["frames"]
         sizes = successes(_size, jpeg[:1], tf.TensorSpec([2], tf.int32))
         where = (element["path"], element["id"])
-        with tf.control_dependencies([_require(tf.size(sizes) > 0, jpeg, where)]):
+        with tf.control_dependencies([require_sound(tf.size(sizes) > 0, _UNDECODED, jpeg, *where)]):
             size = tf.identity(sizes)[0]
         return _Frames(jpeg, size, where)
 
@@ -155,14 +158,6 @@ class Decoding:
             lambda: frames.each(hull, onto, shape),
         )
         return canvases, inside
-
-
-def _require(sound: tf.Tensor, jpeg: tf.Tensor, where: tuple[tf.Tensor, tf.Tensor]) -> tf.Operation:
-    path, key = where
-    problem = "has a frame that cannot be decoded, or of another size than the first one; frame lengths:"
-    return tf.debugging.Assert(
-        sound, ["Damaged frame: shard", path, "id", key, problem, tf.strings.length(jpeg)], name="damaged_frame"
-    )
 
 
 def _arrange(images: tf.Tensor, index: tf.Tensor, crops: int) -> tf.Tensor:
