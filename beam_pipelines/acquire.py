@@ -21,17 +21,17 @@ from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from beam_pipelines.options import beam_options
-from kinetics_tfds.acquire.driver import Run, acquire, choose
+from kinetics_tfds.acquire.config import AcquireConfig
+from kinetics_tfds.acquire.config_file import config_or_default
 from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.reports.dry_run import describe
 from kinetics_tfds.acquire.reports.snapshot import restrict_to_snapshot
-from kinetics_tfds.acquire.rows import read_rows
-from kinetics_tfds.acquire.settings import AcquireConfig
-from kinetics_tfds.acquire.stop import stop_on_signals
-from kinetics_tfds.acquire.store import Store, open_store
-from kinetics_tfds.acquire.strict import config_or_default
-from kinetics_tfds.acquire.work import WorkList, read_work
-from kinetics_tfds.acquire.worker import Task, Worker
+from kinetics_tfds.acquire.run.passes import Run, acquire, choose
+from kinetics_tfds.acquire.run.rows import read_rows
+from kinetics_tfds.acquire.run.stop import stop_on_signals
+from kinetics_tfds.acquire.run.unit_worker import Task, Worker
+from kinetics_tfds.acquire.run.work_list import WorkList, read_work
+from kinetics_tfds.acquire.store.clip_store import Store, open_store
 from kinetics_tfds.annotations import Clip, Split, find_class, get_version, parse_split
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.errors import AcquireError, ConfigError, KineticsError
@@ -131,7 +131,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--max_clips", type=int, help="at most so many rows, the same ones every time")
     add("--snapshot", help="only the rows of this snapshot (`kinetics snapshot`)")
     add("--annotations", action="append", default=[], metavar="PATH", help="annotation files, if not in the store")
-    add("--config", help="YAML with sources and manners (configs/acquire); YouTube as a guest if left out")
+    add("--config", help="YAML with sources and rate_limit (configs/acquire); YouTube as a guest if left out")
     add("--source", action="append", default=[], help="only this source of the config; may be given several times")
     add(
         "--retry", action="append", default=[], metavar="CLASS", help="try again rows that ended so, whatever their age"

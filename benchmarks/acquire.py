@@ -8,7 +8,7 @@ Everything runs against a server on loopback that this program starts; nothing l
   quality, AAC), one after the other. Nothing is checked, hashed, recorded or limited.
 - parts: yt-dlp as a library and PyAV's cut alone, in this process: what any tool built on them has to spend; and the
   checks: the video decoded in the clip's times, the finished clip decoded, compared and hashed.
-- acquire: the whole way, one download at a time and one worker: plan, budget, download, cut, decode-check, hash,
+- acquire: the whole way, one download at a time and one worker: plan, rate limiter, download, cut, decode-check, hash,
   ledger, rename. The rest is what it takes beyond its parts.
 
 Memory: a run over many rows of a source that gives nothing, each in a process of its own; the peak is measured.
@@ -32,13 +32,13 @@ from typing import ClassVar
 
 from clips import make_clips
 
-from kinetics_tfds.acquire.cutting.cut import reencode_clip
-from kinetics_tfds.acquire.cutting.finish import Finished, Job, finish_clip
-from kinetics_tfds.acquire.driver import Run, acquire
+from kinetics_tfds.acquire.config import AcquireConfig, CheckSettings, CutSettings
 from kinetics_tfds.acquire.outcome import Outcome, Reason
-from kinetics_tfds.acquire.settings import AcquireConfig, CheckSettings, CutSettings
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
+from kinetics_tfds.acquire.run.passes import Run, acquire
+from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit
 from kinetics_tfds.acquire.sources.youtube import YouTube
+from kinetics_tfds.acquire.transcode.clip_file import Finished, Job, finish_clip
+from kinetics_tfds.acquire.transcode.cut import reencode_clip
 from kinetics_tfds.annotations import Clip, Split, get_version
 from kinetics_tfds.decode.types import DecodeLimits
 
@@ -132,21 +132,21 @@ def whole_way(source: YouTube, clips: list[Clip], folder: pathlib.Path) -> float
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Nothing:
-    """A source that has nothing: what is left is planning, the work list, the budget and the ledger."""
+    """A source that has nothing: what is left is planning, the work list, the rate limiter and the ledger."""
 
     kind: ClassVar[str] = "nothing"
     name: str = "nothing"
-    manners: Manners = Manners(concurrency=4)  # noqa: RUF009 (frozen)
+    rate_limit: RateLimit = RateLimit(concurrency=4)  # noqa: RUF009 (frozen)
     fetcher: str = "none"
 
-    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | Missed]:
+    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | FetchFailure]:
         """Yields a unit a clip."""
         for clip in clips:
             yield Unit(clip.youtube_id, (clip,))
 
-    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
+    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | FetchFailure]:
         """Says that the clip is gone."""
-        yield Missed(unit.clips, Outcome(Reason.GONE, "made for a benchmark"))
+        yield FetchFailure(unit.clips, Outcome(Reason.GONE, "made for a benchmark"))
 
 
 def memory_of(rows: int) -> tuple[float, float, float]:
@@ -205,7 +205,7 @@ def print_overhead(folder: pathlib.Path, videos: int) -> None:
         shutil.copyfile(path, folder / "served" / f"{clip.youtube_id}.mp4")
         clips.append(clip)
     url = serve(folder / "served")
-    source = YouTube(name="site", url=url + "/{youtube_id}.mp4", manners=Manners(concurrency=1), request_pause=0.0)
+    source = YouTube(name="site", url=url + "/{youtube_id}.mp4", rate_limit=RateLimit(concurrency=1), request_pause=0.0)
     whole_way(source, clips[:1], folder / "first")  # libraries are loaded, the worker is started
     rounds = []
     for number in range(ROUNDS):  # in turn: what else the machine does meets all of them

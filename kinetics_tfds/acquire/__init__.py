@@ -1,6 +1,6 @@
 """Filling a clip store: sources are tried in order, every attempt is written down, only whole clips become visible.
 
-The story of one row: plan (what is due) -> a source's unit (a video, an archive) -> fetched files -> cut -> check ->
-store, and an outcome in the ledger whatever happened. Here are the run, the ledger, the manners and the store;
-`sources`, `cutting` and `reports` are rooms of their own. Nothing imports TensorFlow or Beam.
+The way of one row: `run` schedules it -> a unit (a video, an archive) of one of the `sources` is fetched -> `transcode`
+cuts and checks it -> `store`; every attempt is a line in the `ledger`. `rate_limit` is shared by all workers of a
+machine; `reports` tell where every row stands. Nothing here imports TensorFlow or Beam.
 """

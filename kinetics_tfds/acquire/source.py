@@ -20,14 +20,14 @@ from kinetics_tfds.errors import AcquireError, ConfigError
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Manners:
+class RateLimit:
     """How hard one machine may press one source, over all its workers together.
 
     Attributes:
         units_per_hour: units begun in any 60 minutes (videos, for YouTube; archives, for a mirror); None for no limit.
         pause: shortest and longest seconds between the beginnings of two units; each pause is drawn between them.
         concurrency: units in flight at once.
-        max_trips: after this many bot checks or 429 answers in a row, with growing waits between, the run stops.
+        max_refusals: after this many bot checks or 429 answers in a row, with growing waits between, the run stops.
         first_wait: seconds to stay away after the first of them; doubled each time. The other side's `Retry-After`
             counts if it is longer.
         longest_wait: the longest of those waits, seconds.
@@ -36,7 +36,7 @@ class Manners:
     units_per_hour: int | None = None
     pause: tuple[float, float] = (0.0, 0.0)
     concurrency: int = 4
-    max_trips: int = 5
+    max_refusals: int = 5
     first_wait: float = 60.0
     longest_wait: float = 3600.0
 
@@ -49,15 +49,15 @@ class Manners:
             if not 0 <= low <= high
             else "concurrency"
             if self.concurrency < 1
-            else "max_trips"
-            if self.max_trips < 1
+            else "max_refusals"
+            if self.max_refusals < 1
             else "first_wait"
             if not 0 <= self.first_wait <= self.longest_wait
             else None
         )
         if wrong:
             raise ConfigError(
-                f"Config: manners.{wrong} is {getattr(self, wrong)!r}, which is out of range.",
+                f"Config: rate_limit.{wrong} is {getattr(self, wrong)!r}, which is out of range.",
                 "Correct it, or leave it out.",
             )
 
@@ -108,18 +108,18 @@ class Fetched:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Missed:
+class FetchFailure:
     """Clips that this fetch does not give, and why."""
 
     clips: tuple[Clip, ...]
     outcome: Outcome
 
 
-def missed_all(clips: Iterable[Clip], outcome: Outcome) -> Iterator[Missed]:
+def fail_all(clips: Iterable[Clip], outcome: Outcome) -> Iterator[FetchFailure]:
     """Yields one outcome for many clips, a few thousand at a time: each part is written down at once."""
     iterator = iter(clips)
     while part := tuple(itertools.islice(iterator, 5000)):
-        yield Missed(part, outcome)
+        yield FetchFailure(part, outcome)
 
 
 class StoppedError(AcquireError):
@@ -160,7 +160,7 @@ class Source(Protocol):
         ...
 
     @property
-    def manners(self) -> Manners:
+    def rate_limit(self) -> RateLimit:
         """How hard it may be pressed."""
         ...
 
@@ -169,8 +169,8 @@ class Source(Protocol):
         """What does the fetching, with its version, for the ledger: `yt-dlp 2026.08.19, deno`."""
         ...
 
-    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | Missed]:
-        """Groups the wanted clips into units; clips that this source surely does not have come back as `Missed`.
+    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | FetchFailure]:
+        """Groups the wanted clips into units; clips that this source surely does not have come back as `FetchFailure`.
 
         Called once a pass, on the machine that starts the run. May read indexes and list folders.
 
@@ -179,12 +179,13 @@ class Source(Protocol):
         """
         ...
 
-    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
-        """Fetches one unit. Called on any worker, in any of its threads; costs one turn of the source's manners.
+    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | FetchFailure]:
+        """Fetches one unit. Called on any worker, in any of its threads; costs one turn of the source's rate_limit.
 
         Gives every clip of the unit at most once; those never given are recorded as `unexpected`. Each `Fetched` is
         cut, checked and stored while the source goes on, so a unit is never whole on disk unless it must be. What goes
-        wrong for a clip or for the rest of the unit comes as `Missed`; an exception means a bug, or a `StoppedError`.
+        wrong for a clip or for the rest of the unit comes as `FetchFailure`; an exception means a bug, or a
+        `StoppedError`.
         """
         ...
 

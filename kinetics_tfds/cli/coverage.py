@@ -27,11 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the counts and writes what was asked for."""
-    from kinetics_tfds.acquire import ledger
+    from kinetics_tfds.acquire.ledger import records as ledger
     from kinetics_tfds.acquire.reports import coverage
-    from kinetics_tfds.acquire.reports.standing import find_standings
-    from kinetics_tfds.acquire.rows import read_rows
-    from kinetics_tfds.acquire.store import open_store
+    from kinetics_tfds.acquire.reports.clip_status import find_standings
+    from kinetics_tfds.acquire.run.rows import read_rows
+    from kinetics_tfds.acquire.store.clip_store import open_store
     from kinetics_tfds.annotations import get_version
 
     version = get_version(args.dataset)

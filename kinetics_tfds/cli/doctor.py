@@ -23,13 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the findings."""
-    from kinetics_tfds.acquire.driver import have_keys
-    from kinetics_tfds.acquire.ledger import clip_key
+    from kinetics_tfds.acquire.config_file import config_or_default
+    from kinetics_tfds.acquire.ledger.records import clip_key
     from kinetics_tfds.acquire.reports.doctor import Finding, Level, examine
-    from kinetics_tfds.acquire.rows import read_rows
+    from kinetics_tfds.acquire.run.passes import have_keys
+    from kinetics_tfds.acquire.run.rows import read_rows
     from kinetics_tfds.acquire.siblings import find_siblings
-    from kinetics_tfds.acquire.store import open_store
-    from kinetics_tfds.acquire.strict import config_or_default
+    from kinetics_tfds.acquire.store.clip_store import open_store
     from kinetics_tfds.annotations import get_version
     from kinetics_tfds.errors import AnnotationError
 

@@ -8,7 +8,7 @@ import random
 
 from kinetics_tfds.acquire.outcome import Outcome
 from kinetics_tfds.acquire.siblings import find_siblings
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, PlanContext, Source, Unit
+from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, Source, Unit
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import Span
 
@@ -45,16 +45,16 @@ def run(
     results: dict[Clip, Got | Outcome] = {}
     units = []
 
-    def take(item: Fetched | Missed) -> None:
+    def take(item: Fetched | FetchFailure) -> None:
         for clip in item.clips:
             assert clip not in results, "each clip once"
-            if isinstance(item, Missed):
+            if isinstance(item, FetchFailure):
                 results[clip] = item.outcome
             else:
                 results[clip] = Got(item.video.read_bytes(), item.span, item.origin)
 
     for planned in source.plan(clips, PlanContext(version, cache, siblings=find_siblings(rows))):
-        if isinstance(planned, Missed):
+        if isinstance(planned, FetchFailure):
             take(planned)
         else:
             units.append(planned)

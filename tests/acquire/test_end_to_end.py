@@ -17,10 +17,10 @@ import pytest
 from acquire.loopback import Loopback
 from acquire.world import LENGTH, UNITS_PER_HOUR, World, make_world
 
-from kinetics_tfds.acquire.ledger import Record, clip_key, read_ledger
+from kinetics_tfds.acquire.ledger.records import Record, clip_key, read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason, class_of
-from kinetics_tfds.acquire.reports.standing import Standing, find_standings
-from kinetics_tfds.acquire.store import file_digest, open_store
+from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_standings
+from kinetics_tfds.acquire.store.clip_store import file_digest, open_store
 from kinetics_tfds.annotations import get_version
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.decode.clip import decode_clip
@@ -85,11 +85,11 @@ def check(world: World, store_folder: pathlib.Path) -> None:
 
 
 STANDINGS = {
-    OutcomeClass.DONE: Standing.THERE,
-    OutcomeClass.PERMANENT: Standing.GONE,
-    OutcomeClass.NEEDS_ACCESS: Standing.NEEDS_ACCESS,
-    OutcomeClass.TRANSIENT: Standing.PENDING,
-    OutcomeClass.AMBIGUOUS: Standing.PENDING,
+    OutcomeClass.DONE: ClipStatus.THERE,
+    OutcomeClass.PERMANENT: ClipStatus.GONE,
+    OutcomeClass.NEEDS_ACCESS: ClipStatus.NEEDS_ACCESS,
+    OutcomeClass.TRANSIENT: ClipStatus.PENDING,
+    OutcomeClass.AMBIGUOUS: ClipStatus.PENDING,
 }
 
 
@@ -111,7 +111,7 @@ def check_ends(world: World, standings, records: list[Record]) -> None:
 
 def check_clips(store: pathlib.Path, standings) -> None:
     for row in standings.values():
-        if row.standing is not Standing.THERE:
+        if row.standing is not ClipStatus.THERE:
             continue
         path = store / row.path
         assert file_digest(path) == (row.record.sha256, row.record.bytes)
@@ -137,7 +137,7 @@ def check_requests(world: World, records: list[Record]) -> None:
             # Nothing is asked for again once all that it serves is in the store.
             assert request.time <= max(times) + 0.01, request
     # Every video that was asked for had its turn before: killed runs may have taken turns and asked nothing.
-    begun = json.loads((world.root / "state" / "manners" / "youtube.json").read_text())["begun"]
+    begun = json.loads((world.root / "state" / "rate_limit" / "youtube.json").read_text())["begun"]
     assert len(begun) <= UNITS_PER_HOUR
     assert all(after - before >= 0.05 - 1e-6 for before, after in itertools.pairwise(begun))
     twice = {clip.youtube_id for clip, (_, reason) in world.ends.items() if reason == "age_restricted"}

@@ -7,15 +7,15 @@ from acquire.archive_maker import tar
 from acquire.loopback import Loopback
 from acquire.source_run import media, run
 
-from kinetics_tfds.acquire.driver import Run, acquire, have_keys
-from kinetics_tfds.acquire.ledger import clip_key, read_ledger
+from kinetics_tfds.acquire.config import AcquireConfig
+from kinetics_tfds.acquire.ledger.records import clip_key, read_ledger
 from kinetics_tfds.acquire.outcome import Reason
-from kinetics_tfds.acquire.settings import AcquireConfig
+from kinetics_tfds.acquire.run.passes import Run, acquire, have_keys
 from kinetics_tfds.acquire.siblings import find_siblings, others_of
 from kinetics_tfds.acquire.sources.archives import Archives
 from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.acquire.sources.http import Http
-from kinetics_tfds.acquire.store import open_store
+from kinetics_tfds.acquire.store.clip_store import open_store
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.listing import Listing

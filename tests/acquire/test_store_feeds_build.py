@@ -12,8 +12,8 @@ from acquire.loopback import Loopback
 from acquire.test_end_to_end import command
 from acquire.world import make_world
 
-from kinetics_tfds.acquire.reports.standing import Standing, find_standings
-from kinetics_tfds.acquire.store import open_store
+from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_standings
+from kinetics_tfds.acquire.store.clip_store import open_store
 from kinetics_tfds.annotations import get_version
 
 CONFIG = {"name": "tiny", "short_side": 32, "fps": 5, "max_failure_rate": 0}
@@ -43,7 +43,7 @@ def test_every_stored_row_is_written_and_every_other_is_missing(tmp_path, repo, 
     assert len(states) == len(standings)
     for row in standings:
         manifest = states[str(row.clip.split), row.clip.id]
-        assert manifest["state"] == ("written" if row.standing is Standing.THERE else "missing"), row
-        if row.record is not None and row.standing is Standing.THERE:
+        assert manifest["state"] == ("written" if row.standing is ClipStatus.THERE else "missing"), row
+        if row.record is not None and row.standing is ClipStatus.THERE:
             assert manifest["path"] == row.path
             assert manifest["frames"] == 10  # two seconds at five frames a second

@@ -84,21 +84,21 @@ class World:
         """Writes the config file and returns its path."""
         arguments = {"server": [self.server.url], "player_skip": ["webpage", "configs", "js", "initial_data"]}
         web = {"retries": 2, "retry_wait": 0.05, "timeout": 20.0}
-        quick = {"first_wait": 0.3, "longest_wait": 2.0, "max_trips": 8}
+        quick = {"first_wait": 0.3, "longest_wait": 2.0, "max_refusals": 8}
         values = {
             "sources": [
-                {"kind": "folder", "path": str(self.folder), "manners": quick},
+                {"kind": "folder", "path": str(self.folder), "rate_limit": quick},
                 {
                     "kind": "mirror",
                     "indexes": {"validation": f"{self.server.url}/mirror/index.txt"},
                     "reading": {"web": web},
-                    "manners": {"concurrency": 2, **quick},
+                    "rate_limit": {"concurrency": 2, **quick},
                 },
                 {
                     "kind": "http",
                     "url": f"{self.server.url}/files/{{split}}/{{id}}.mp4",
                     "web": web,
-                    "manners": {"concurrency": 3, **quick},
+                    "rate_limit": {"concurrency": 3, **quick},
                 },
                 {
                     "kind": "youtube",
@@ -110,7 +110,7 @@ class World:
                     "timeout": 20.0,
                     "request_pause": 0.0,
                     "options": {"retry_sleep_functions": {}},
-                    "manners": {"concurrency": 2, "pause": [0.05, 0.1], "units_per_hour": UNITS_PER_HOUR, **quick},
+                    "rate_limit": {"concurrency": 2, "pause": [0.05, 0.1], "units_per_hour": UNITS_PER_HOUR, **quick},
                 },
             ],
             "cut": {"preset": "ultrafast", "crf": 35},

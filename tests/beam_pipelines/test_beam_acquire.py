@@ -10,15 +10,15 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from media import make_video
 
 from beam_pipelines.acquire import FetchShards, main, run_pass
-from kinetics_tfds.acquire.driver import Run, acquire
-from kinetics_tfds.acquire.ledger import read_ledger
-from kinetics_tfds.acquire.settings import AcquireConfig, RetrySettings
+from kinetics_tfds.acquire.config import AcquireConfig, RetrySettings
+from kinetics_tfds.acquire.ledger.attempts import AttemptsByClip
+from kinetics_tfds.acquire.ledger.records import read_ledger
+from kinetics_tfds.acquire.run.passes import Run, acquire
+from kinetics_tfds.acquire.run.unit_worker import Task
+from kinetics_tfds.acquire.run.work_list import write_work
 from kinetics_tfds.acquire.source import PlanContext, Unit
 from kinetics_tfds.acquire.sources.folder import Folder
-from kinetics_tfds.acquire.states import States
-from kinetics_tfds.acquire.store import open_store
-from kinetics_tfds.acquire.work import write_work
-from kinetics_tfds.acquire.worker import Task
+from kinetics_tfds.acquire.store.clip_store import open_store
 from kinetics_tfds.annotations import Clip, Split, get_version
 from kinetics_tfds.errors import AcquireError
 
@@ -50,7 +50,7 @@ def write_list(task: Task, rows) -> tuple:
         for item in source.plan(rows, PlanContext(VERSION.name, task.config.state_folder))
         if isinstance(item, Unit)
     ]
-    return store, write_work(store, "runs/x", units, len(units), States(), source.name)
+    return store, write_work(store, "runs/x", units, len(units), AttemptsByClip(), source.name)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_the_graph_does_not_grow_with_the_rows(tmp_path):
     store = open_store(task.store)
     for expected in (20, 100_000, 10_000_000):
         units = (Unit(clip.id, (clip,)) for clip in make_rows(20))
-        work = write_work(store, f"runs/{expected:08}", units, expected, States(), "folder")
+        work = write_work(store, f"runs/{expected:08}", units, expected, AttemptsByClip(), "folder")
         pipeline = beam.Pipeline(options=PipelineOptions(LOCAL))
         _ = pipeline | FetchShards(task, work)
         graph = pipeline.to_runner_api()

@@ -6,11 +6,11 @@ import html
 import json
 from collections.abc import Iterable
 
-from kinetics_tfds.acquire.reports.standing import RowStanding, Standing
+from kinetics_tfds.acquire.reports.clip_status import ClipStatus, RowStanding
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.errors import AcquireError
 
-_LETTERS = {Standing.THERE: "t", Standing.GONE: "g", Standing.NEEDS_ACCESS: "a", Standing.PENDING: "p"}
+_LETTERS = {ClipStatus.THERE: "t", ClipStatus.GONE: "g", ClipStatus.NEEDS_ACCESS: "a", ClipStatus.PENDING: "p"}
 
 _PAGE = """<!doctype html>
 <html lang="en">

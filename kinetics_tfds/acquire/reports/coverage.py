@@ -8,14 +8,14 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kinetics_tfds.acquire.reports.standing import RowStanding, Standing
+from kinetics_tfds.acquire.reports.clip_status import ClipStatus, RowStanding
 from kinetics_tfds.annotations.versions import KineticsVersion
 
 if TYPE_CHECKING:
     import pyarrow
 
 UNLABELLED = "(no label)"
-Tally = collections.Counter[Standing]
+Tally = collections.Counter[ClipStatus]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Coverage:
     rows: str
     splits: dict[str, Tally]
     classes: dict[str, dict[str, Tally]]
-    reasons: collections.Counter[tuple[Standing, str]]
+    reasons: collections.Counter[tuple[ClipStatus, str]]
     sources: collections.Counter[str]
     bytes: int
     months: dict[str, Tally]
@@ -67,7 +67,7 @@ def count(version: KineticsVersion, digest: str, standings: Iterable[RowStanding
     splits: dict[str, Tally] = {}
     classes: dict[str, dict[str, Tally]] = {}
     months: dict[str, Tally] = {}
-    reasons: collections.Counter[tuple[Standing, str]] = collections.Counter()
+    reasons: collections.Counter[tuple[ClipStatus, str]] = collections.Counter()
     sources: collections.Counter[str] = collections.Counter()
     size = 0
     for row in standings:
@@ -75,12 +75,12 @@ def count(version: KineticsVersion, digest: str, standings: Iterable[RowStanding
         splits.setdefault(split, collections.Counter())[row.standing] += 1
         classes.setdefault(split, {}).setdefault(label, collections.Counter())[row.standing] += 1
         record = row.record
-        if row.standing is Standing.THERE:
+        if row.standing is ClipStatus.THERE:
             sources[record.source if record else ""] += 1
             size += (record.bytes or 0) if record else 0
         else:
             reasons[row.standing, row.reason] += 1
-        if record is not None and row.standing in (Standing.THERE, Standing.GONE):
+        if record is not None and row.standing in (ClipStatus.THERE, ClipStatus.GONE):
             month = datetime.datetime.fromtimestamp(record.time, datetime.UTC).strftime("%Y-%m")
             months.setdefault(month, collections.Counter())[row.standing] += 1
     by_label = {split: dict(sorted(found.items())) for split, found in classes.items()}
@@ -115,30 +115,30 @@ def format_table(coverage: Coverage, worst: int = 10) -> str:
 
 def _worst(coverage: Coverage, most: int) -> list[str]:
     rows = [
-        (tally[Standing.THERE] / tally.total(), split, label, tally)
+        (tally[ClipStatus.THERE] / tally.total(), split, label, tally)
         for split, classes in coverage.classes.items()
         for label, tally in classes.items()
-        if tally[Standing.THERE] < tally.total()
+        if tally[ClipStatus.THERE] < tally.total()
     ]
     rows.sort(key=lambda row: row[:3])
     if not rows or not most:
         return []
     lines = ["", "least covered classes:"]
     for share, split, label, tally in rows[:most]:
-        lines.append(f"  {share:>6.1%}  {tally[Standing.THERE]:>6,} of {tally.total():>6,}  {split}: {label}")
+        lines.append(f"  {share:>6.1%}  {tally[ClipStatus.THERE]:>6,} of {tally.total():>6,}  {split}: {label}")
     return lines
 
 
 def _line(name: str, tally: Tally) -> str:
     total = tally.total()
     return (
-        f"{name:14}{total:>10,}{tally[Standing.THERE]:>10,}{tally[Standing.THERE] / total:>7.1%}"
-        f"{tally[Standing.GONE]:>10,}{tally[Standing.NEEDS_ACCESS]:>10,}{tally[Standing.PENDING]:>10,}"
+        f"{name:14}{total:>10,}{tally[ClipStatus.THERE]:>10,}{tally[ClipStatus.THERE] / total:>7.1%}"
+        f"{tally[ClipStatus.GONE]:>10,}{tally[ClipStatus.NEEDS_ACCESS]:>10,}{tally[ClipStatus.PENDING]:>10,}"
     )
 
 
 def _plain(tally: Tally) -> dict[str, int]:
-    return {str(standing): tally[standing] for standing in Standing}
+    return {str(standing): tally[standing] for standing in ClipStatus}
 
 
 def to_table(standings: Sequence[RowStanding]) -> pyarrow.Table:

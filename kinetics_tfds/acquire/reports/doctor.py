@@ -10,14 +10,14 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 
-from kinetics_tfds.acquire.disk import LocalStore
-from kinetics_tfds.acquire.progress import describe_seconds, units_seconds
+from kinetics_tfds.acquire.config import AcquireConfig
 from kinetics_tfds.acquire.reports.dry_run import TYPICAL_CLIP_BYTES
-from kinetics_tfds.acquire.settings import AcquireConfig
+from kinetics_tfds.acquire.run.progress import describe_seconds, units_seconds
+from kinetics_tfds.acquire.run.unit_worker import rate_limiter_of
 from kinetics_tfds.acquire.source import Source
 from kinetics_tfds.acquire.sources.youtube import YouTube
-from kinetics_tfds.acquire.store import Store
-from kinetics_tfds.acquire.worker import budget_of
+from kinetics_tfds.acquire.store.clip_store import Store
+from kinetics_tfds.acquire.store.local import LocalStore
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.errors import KineticsError
 
@@ -200,9 +200,11 @@ def check_plugins(source: YouTube) -> Finding:
 def check_breaker(source: Source, config: AcquireConfig) -> Finding:
     """Looks whether an earlier run was asked to stay away."""
     try:
-        until = budget_of(source, config, "doctor").waiting_until()
+        until = rate_limiter_of(source, config, "doctor").waiting_until()
     except (OSError, KineticsError) as error:
-        return Finding(source.name, Level.FAILURE, f"its budget cannot be read: {error}", "Set `state` in the config.")
+        return Finding(
+            source.name, Level.FAILURE, f"its rate limiter cannot be read: {error}", "Set `state` in the config."
+        )
     if until > time.time():
         seen = f"asked to be left alone for {describe_seconds(until - time.time())} more"
         return Finding(source.name, Level.WARNING, seen, "A run will wait that long by itself.")
@@ -215,8 +217,8 @@ def estimate(source: Source, clips: Sequence[Clip]) -> Finding:
         units, word = len({clip.youtube_id for clip in clips}), "videos"
     else:
         units, word = len(clips), "clips, if each were a unit"
-    seconds = units_seconds(units, source.manners)
-    limits = source.manners.units_per_hour
+    seconds = units_seconds(units, source.rate_limit)
+    limits = source.rate_limit.units_per_hour
     rate = f"{limits:,} an hour" if limits else "no hourly limit"
     return Finding(
         source.name, Level.OK, f"{units:,} {word}; {rate}: at least {describe_seconds(seconds)} from this address"

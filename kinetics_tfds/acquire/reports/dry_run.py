@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from kinetics_tfds.acquire.driver import have_keys
-from kinetics_tfds.acquire.due import Rules, find_due
-from kinetics_tfds.acquire.ledger import Record, read_ledger
+from kinetics_tfds.acquire.config import AcquireConfig
+from kinetics_tfds.acquire.ledger.attempts import AttemptsByClip
+from kinetics_tfds.acquire.ledger.records import Record, read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass
-from kinetics_tfds.acquire.progress import describe_seconds, units_seconds
-from kinetics_tfds.acquire.settings import AcquireConfig
+from kinetics_tfds.acquire.run.passes import have_keys
+from kinetics_tfds.acquire.run.progress import describe_seconds, units_seconds
+from kinetics_tfds.acquire.run.schedule import RetryRules, make_schedule
+from kinetics_tfds.acquire.run.unit_worker import cache_of
 from kinetics_tfds.acquire.siblings import Siblings, find_siblings
-from kinetics_tfds.acquire.source import Missed, PlanContext, Source
-from kinetics_tfds.acquire.states import States
-from kinetics_tfds.acquire.store import Store
-from kinetics_tfds.acquire.worker import cache_of
+from kinetics_tfds.acquire.source import FetchFailure, PlanContext, Source
+from kinetics_tfds.acquire.store.clip_store import Store
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import KineticsVersion
 
@@ -36,19 +36,19 @@ def describe(
     siblings = find_siblings(rows or clips)
     have = have_keys(clips, store.listing(), version, siblings)
     sizes = _Sizes()
-    states = States(sizes.watch(read_ledger(store)))
-    rules = Rules(config.retry, now, force)
+    states = AttemptsByClip(sizes.watch(read_ledger(store)))
+    rules = RetryRules(config.retry, now, force)
     lines = [f"{len(clips):,} rows of {version.title} wanted, {len(have):,} of them in {store.root}"]
     most = 0
     for source in config.sources:
-        due = find_due(clips, have, states, source.name, rules, now)
+        due = make_schedule(clips, have, states, source.name, rules, now)
         units, missed = _plan(source, config, due.now, version, siblings)
-        seconds = units_seconds(units, source.manners)
+        seconds = units_seconds(units, source.rate_limit)
         most = max(most, len(due.now) - missed)
         lines.append(
             f"{source.name} ({source.kind}): {len(due.now) - missed:,} rows in {units:,} units to try now, "
             f"{missed:,} it does not have, {due.later:,} a little later, {due.another_day:,} another day, "
-            f"{due.done_with:,} no more; at its manners at least {describe_seconds(seconds)}"
+            f"{due.done_with:,} no more; at its rate_limit at least {describe_seconds(seconds)}"
         )
     typical = sizes.total / sizes.count if sizes.count else TYPICAL_CLIP_BYTES
     lines.append(f"disk: up to about {most * typical / 1e9:,.1f} GB more, at {typical / 1e6:.2f} MB a clip")
@@ -62,7 +62,7 @@ def _plan(
     units = missed = 0
     if clips:
         for item in source.plan(clips, PlanContext(version.name, cache_of(source, config), siblings=siblings)):
-            if isinstance(item, Missed):
+            if isinstance(item, FetchFailure):
                 missed += len(item.clips)
             else:
                 units += 1

@@ -8,22 +8,22 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from kinetics_tfds.acquire.reports.clip_status import ClipStatus
 from kinetics_tfds.acquire.reports.coverage import Coverage, Tally
-from kinetics_tfds.acquire.reports.standing import Standing
 from kinetics_tfds.errors import AcquireError
 
 # Blue first, as OpenCV wants them; told apart by lightness too.
 COLOURS = {
-    Standing.THERE: (120, 160, 30),
-    Standing.NEEDS_ACCESS: (40, 170, 240),
-    Standing.GONE: (50, 50, 190),
-    Standing.PENDING: (205, 205, 205),
+    ClipStatus.THERE: (120, 160, 30),
+    ClipStatus.NEEDS_ACCESS: (40, 170, 240),
+    ClipStatus.GONE: (50, 50, 190),
+    ClipStatus.PENDING: (205, 205, 205),
 }
 _WORDS = {
-    Standing.THERE: "there",
-    Standing.NEEDS_ACCESS: "needs access",
-    Standing.GONE: "gone",
-    Standing.PENDING: "pending",
+    ClipStatus.THERE: "there",
+    ClipStatus.NEEDS_ACCESS: "needs access",
+    ClipStatus.GONE: "gone",
+    ClipStatus.PENDING: "pending",
 }
 _WIDTH = 1280
 _MARGIN = 50
@@ -64,8 +64,8 @@ def _text(image: np.ndarray, text: str, x: int, y: int, scale: float = 0.5, bold
 def _heading(coverage: Coverage) -> np.ndarray:
     image = _panel(100)
     total = sum(coverage.splits.values(), collections.Counter())
-    share = total[Standing.THERE] / max(total.total(), 1)
-    title = f"{coverage.version}: {total[Standing.THERE]:,} of {total.total():,} clips ({share:.1%})"
+    share = total[ClipStatus.THERE] / max(total.total(), 1)
+    title = f"{coverage.version}: {total[ClipStatus.THERE]:,} of {total.total():,} clips ({share:.1%})"
     _text(image, title, _MARGIN, 45, 0.9, bold=True)
     x = _MARGIN
     for standing, colour in COLOURS.items():
@@ -81,7 +81,7 @@ def _classes(coverage: Coverage) -> np.ndarray:
     for classes in coverage.classes.values():
         for label, tally in classes.items():
             tallies[label] += tally
-    ordered = sorted(tallies.values(), key=lambda tally: tally[Standing.THERE] / tally.total())
+    ordered = sorted(tallies.values(), key=lambda tally: tally[ClipStatus.THERE] / tally.total())
     image = _panel(320)
     _text(image, f"{len(ordered)} classes, from the least to the best covered", _MARGIN, 24, bold=True)
     top, height, width = 40, 240, _WIDTH - 2 * _MARGIN
@@ -129,11 +129,11 @@ def _months(coverage: Coverage) -> np.ndarray | None:
     _text(image, "link rot: of the rows settled in a month, those gone", _MARGIN, 24, bold=True)
     rows = rows[-36:]
     width = min(80, (_WIDTH - 2 * _MARGIN) // len(rows))
-    shares = [tally[Standing.GONE] / tally.total() for _, tally in rows]
+    shares = [tally[ClipStatus.GONE] / tally.total() for _, tally in rows]
     for place, ((month, _), share) in enumerate(zip(rows, shares, strict=True)):
         left = _MARGIN + place * width
         bar = round(150 * share / max(*shares, 0.1))
-        cv2.rectangle(image, (left, 210 - bar), (left + width - 6, 210), COLOURS[Standing.GONE], -1)
+        cv2.rectangle(image, (left, 210 - bar), (left + width - 6, 210), COLOURS[ClipStatus.GONE], -1)
         cv2.line(image, (left, 210), (left + width - 6, 210), _INK, 1)
         _text(image, f"{share:.0%}", left, 204 - bar, 0.4)
         _text(image, month[2:], left, 228, 0.4)

@@ -8,9 +8,9 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kinetics_tfds.acquire.ledger import clip_key
-from kinetics_tfds.acquire.reports.standing import Standing, find_standings
-from kinetics_tfds.acquire.store import Store
+from kinetics_tfds.acquire.ledger.records import clip_key
+from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_standings
+from kinetics_tfds.acquire.store.clip_store import Store
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.errors import AcquireError
@@ -66,7 +66,7 @@ def take_snapshot(clips: Sequence[Clip], store: Store, version: KineticsVersion,
     """
     entries = []
     for row in find_standings(clips, store, version):
-        if row.standing is not Standing.THERE or row.path is None:
+        if row.standing is not ClipStatus.THERE or row.path is None:
             continue
         record = row.record
         if record is None or record.sha256 is None or record.bytes is None or rehash:

@@ -17,10 +17,9 @@ from typing import IO, Any
 
 from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
 from kinetics_tfds.acquire.siblings import Siblings, others_of
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, Unit, missed_all
-from kinetics_tfds.acquire.sources.catalogue import Archive, Catalogue, Whereabouts
+from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, Unit, fail_all
+from kinetics_tfds.acquire.sources.catalogue import Archive, ArchiveLocator, Catalogue
 from kinetics_tfds.acquire.sources.http import open_url, raise_if_full
-from kinetics_tfds.acquire.sources.kept import KeptFile
 from kinetics_tfds.acquire.sources.members import (
     ArchiveError,
     Member,
@@ -29,8 +28,9 @@ from kinetics_tfds.acquire.sources.members import (
     copy_member,
     read_members,
 )
+from kinetics_tfds.acquire.sources.pending_clips import PendingClips
+from kinetics_tfds.acquire.sources.resumable_download import ResumableDownload
 from kinetics_tfds.acquire.sources.urls import is_http, public_url
-from kinetics_tfds.acquire.sources.wanted import Wanted
 from kinetics_tfds.acquire.sources.web import ChangedError, Web, outcome_of
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import get_version
@@ -70,7 +70,7 @@ def plan_units(
     catalogue: Catalogue,
     class_names: Iterable[str],
     siblings: Siblings,
-) -> Iterator[Unit | Missed]:
+) -> Iterator[Unit | FetchFailure]:
     """Groups clips by the archive that they are in.
 
     Args:
@@ -81,7 +81,7 @@ def plan_units(
         class_names: of the version; an archive named for one holds all of its clips.
         siblings: see `PlanContext`.
     """
-    whereabouts = Whereabouts(archives, catalogue, class_names)
+    whereabouts = ArchiveLocator(archives, catalogue, class_names)
     units: dict[str, list[Clip]] = {}
     nowhere: list[Clip] = []
     for clip in clips:
@@ -90,14 +90,14 @@ def plan_units(
             nowhere.append(clip)
         else:
             units.setdefault(whole if archive is None else archive.place, []).append(clip)
-    yield from missed_all(nowhere, Outcome(Reason.NOT_IN_SOURCE, f"in none of {len(archives)} archives"))
+    yield from fail_all(nowhere, Outcome(Reason.NOT_IN_SOURCE, f"in none of {len(archives)} archives"))
     for key, group in units.items():
         yield Unit(key, tuple(group), others_of(group, siblings))
 
 
 def fetch_unit(
     archives: Sequence[Archive], unit: Unit, reading: Reading, context: FetchContext
-) -> Iterator[Fetched | Missed]:
+) -> Iterator[Fetched | FetchFailure]:
     """Reads archives until all clips of a unit are found, or all archives are read.
 
     Args:
@@ -107,7 +107,7 @@ def fetch_unit(
         context: of the fetch.
     """
     class_names = get_version(context.version).class_names if context.version is not None else ()
-    wanted = Wanted(unit.clips, unit.others, class_names)
+    wanted = PendingClips(unit.clips, unit.others, class_names)
     state = _State(wanted, Catalogue(context.cache), reading, context)
     for first in (True, False):
         part = [archive for archive in archives if archive.first is first]
@@ -118,10 +118,10 @@ def fetch_unit(
         return
     failed = sorted(state.failures, key=lambda outcome: _ORDER.index(outcome.outcome_class))
     outcome = failed[0] if failed else Outcome(Reason.NOT_IN_SOURCE, f"in none of {len(archives)} archives")
-    yield from missed_all((clip for clip in lost if clip not in state.broken), outcome)
+    yield from fail_all((clip for clip in lost if clip not in state.broken), outcome)
     for clip in lost:
         if clip in state.broken:
-            yield Missed((clip,), state.broken[clip])
+            yield FetchFailure((clip,), state.broken[clip])
 
 
 class _Ended(Exception):  # noqa: N818 - not an error
@@ -131,7 +131,7 @@ class _Ended(Exception):  # noqa: N818 - not an error
 class _State:
     """What the threads of one fetch share."""
 
-    def __init__(self, wanted: Wanted, catalogue: Catalogue, reading: Reading, context: FetchContext) -> None:
+    def __init__(self, wanted: PendingClips, catalogue: Catalogue, reading: Reading, context: FetchContext) -> None:
         self.wanted, self.catalogue, self.reading, self.context = wanted, catalogue, reading, context
         self.failures: list[Outcome] = []
         self.broken: dict[Clip, Outcome] = {}  # clips whose member was of no use
@@ -211,7 +211,7 @@ def _read(archive: Archive, state: _State) -> None:
     """Reads one archive and passes on the wanted clips in it; failures are noted, not raised."""
     names: list[str] = []
     place = public_url(archive.place)
-    kept: KeptFile | None = None
+    kept: ResumableDownload | None = None
     try:
         file, kept = _open(archive.place, state)
         with file:
@@ -283,12 +283,12 @@ def _canonical(name: MediaName) -> str:
     return f"{name.youtube_id}_{name.time_start}_{name.time_end}"
 
 
-def _open(place: str, state: _State) -> tuple[IO[bytes], KeptFile | None]:
+def _open(place: str, state: _State) -> tuple[IO[bytes], ResumableDownload | None]:
     """Opens an archive by its URL or local path, and says what is kept of it."""
     cache = state.context.cache
     if "://" not in place:
         return io.BufferedReader(io.FileIO(place), _BLOCK), None
     if cache is None or not state.reading.keep_partial or not is_http(place) or place.lower().endswith(".zip"):
         return open_url(place, state.reading.web, dataclasses.replace(state.context, check=state.check)), None
-    kept = KeptFile(place, state.reading.web, state.check, cache)
+    kept = ResumableDownload(place, state.reading.web, state.check, cache)
     return io.BufferedReader(kept, _BLOCK), kept

@@ -9,9 +9,9 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
+from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit
 from kinetics_tfds.acquire.sources.archive_set import Reading, fetch_unit, plan_units
-from kinetics_tfds.acquire.sources.catalogue import Archive, Catalogue, Whereabouts, is_archive_name
+from kinetics_tfds.acquire.sources.catalogue import Archive, ArchiveLocator, Catalogue, is_archive_name
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.listing import list_folder
@@ -28,7 +28,7 @@ class Archives:
         paths: archives, or folders that hold them at any depth.
         urls: archives at `http(s)://` or in a bucket.
         name: of the source in the ledger.
-        manners: how hard it may be pressed; a unit is one archive, or all where it is not known what is in which.
+        rate_limit: how hard it may be pressed; a unit is one archive, or all where it is not known what is in which.
         reading: how archives are read.
     """
 
@@ -37,7 +37,7 @@ class Archives:
     paths: tuple[pathlib.Path, ...] = ()
     urls: tuple[str, ...] = ()
     name: str = "archives"
-    manners: Manners = dataclasses.field(default_factory=Manners)
+    rate_limit: RateLimit = dataclasses.field(default_factory=RateLimit)
     reading: Reading = dataclasses.field(default_factory=Reading)
 
     def __post_init__(self) -> None:
@@ -52,7 +52,7 @@ class Archives:
         """Python's own readers."""
         return "tarfile and zipfile"
 
-    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | Missed]:
+    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | FetchFailure]:
         """Yields one unit an archive, as far as it is known or named what it holds, and one for all others together."""
         version = get_version(context.version)
         archives = self._archives()
@@ -60,7 +60,7 @@ class Archives:
         catalogue, whole = Catalogue(context.cache), f"{_WHOLE}{version.name}"
         yield from plan_units(archives, clips, whole, catalogue, version.class_names, context.siblings)
 
-    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
+    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | FetchFailure]:
         """Reads an archive, or all whose contents are not known."""
         if unit.key.startswith(_WHOLE):
             archives = unread(self._archives(), unit, unit.key.removeprefix(_WHOLE), context)
@@ -76,7 +76,7 @@ class Archives:
 def unread(archives: list[Archive], unit: Unit, version: str, context: FetchContext) -> list[Archive]:
     """Returns the archives of a set that must be read for clips that may be in any of them."""
     catalogue, class_names = Catalogue(context.cache), get_version(version).class_names
-    whereabouts = Whereabouts(archives, catalogue, class_names)
+    whereabouts = ArchiveLocator(archives, catalogue, class_names)
     # What another unit learnt since the plan was made: an archive that is known to hold one of these clips.
     known = {archive for clip in unit.clips if (archive := whereabouts.holder(clip)) is not None}
     return [archive for archive in archives if archive in whereabouts.unread or archive in known]

@@ -103,7 +103,7 @@ def _state(place: str) -> list[int] | None:
     return [status.st_size, status.st_mtime_ns]
 
 
-class Whereabouts:
+class ArchiveLocator:
     """Where the wanted clips may lie, as far as names and the catalogue tell."""
 
     def __init__(self, archives: Sequence[Archive], catalogue: Catalogue, class_names: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.siblings import others_of
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit, missed_all
+from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit, fail_all
 from kinetics_tfds.acquire.sources.http import open_url, raise_if_full
 from kinetics_tfds.acquire.sources.web import Web, outcome_of
 from kinetics_tfds.annotations.clip import Clip
@@ -33,7 +33,7 @@ class Folder:
         path: a local folder.
         url: a bucket's folder (`gs://`, `s3://`, …) instead.
         name: of the source in the ledger.
-        manners: how hard it may be pressed.
+        rate_limit: how hard it may be pressed.
     """
 
     kind: ClassVar[str] = "folder"
@@ -41,7 +41,7 @@ class Folder:
     path: pathlib.Path | None = None
     url: str | None = None
     name: str = "folder"
-    manners: Manners = dataclasses.field(default_factory=Manners)
+    rate_limit: RateLimit = dataclasses.field(default_factory=RateLimit)
 
     def __post_init__(self) -> None:
         if (self.path is None) == (self.url is None) or (self.url is not None and "://" not in self.url):
@@ -57,7 +57,7 @@ class Folder:
         """Nothing but a copy."""
         return "copy"
 
-    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | Missed]:
+    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | FetchFailure]:
         """Yields one unit a file."""
         version = get_version(context.version)
         try:
@@ -75,7 +75,7 @@ class Folder:
             f"several files, {len(matches.unclaimed)} other files"
         )
         missing = (clip for clip in matches.missing if clip in wanted)
-        yield from missed_all(missing, Outcome(Reason.NOT_IN_SOURCE, "no file in the folder is named for it"))
+        yield from fail_all(missing, Outcome(Reason.NOT_IN_SOURCE, "no file in the folder is named for it"))
         units: dict[str, list[Clip]] = {}
         for clip, file in matches.found.items():
             units.setdefault(file.path, []).append(clip)
@@ -84,7 +84,7 @@ class Folder:
             if mine:
                 yield Unit(path, mine, tuple(clip for clip in group if clip not in wanted))
 
-    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
+    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | FetchFailure]:
         """Gives the file itself, or a copy of it where it is in a bucket."""
         place = posixpath.join(self.root, unit.key)
         context.check()
@@ -94,7 +94,7 @@ class Folder:
             raise
         except Exception as error:  # buckets' drivers bring their own classes
             raise_if_full(error, context.scratch / "any")
-            yield Missed(unit.clips, outcome_of(error))
+            yield FetchFailure(unit.clips, outcome_of(error))
             return
         yield Fetched(unit.clips, video, _span(unit), place)
 

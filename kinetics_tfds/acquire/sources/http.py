@@ -14,11 +14,11 @@ from typing import IO, Any, ClassVar
 
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.siblings import others_of
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit, missed_all
+from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit, fail_all
 from kinetics_tfds.acquire.sources.magic import HEAD_BYTES, describe, media_suffix
 from kinetics_tfds.acquire.sources.urls import is_http, public_url
 from kinetics_tfds.acquire.sources.web import TransferError, Web, WebFile, outcome_of
-from kinetics_tfds.acquire.store import disk_full
+from kinetics_tfds.acquire.store.clip_store import disk_full
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError, ConfigError
@@ -35,7 +35,7 @@ class Http:
         url: a template. `{youtube_id}`, `{time_start}`, `{time_end}` (whole seconds; `{time_start:06d}` pads them),
             `{id}` (the usual `{youtube_id}_{start:06d}_{end:06d}`), `{split}` and `{label}`; values are quoted.
         name: of the source in the ledger.
-        manners: how hard it may be pressed.
+        rate_limit: how hard it may be pressed.
         split_names: what the server calls a split, where that differs: `{validation: val}`.
         label_spaces: what the server writes for spaces in classes.
         max_gb: give up files larger than this.
@@ -46,7 +46,7 @@ class Http:
 
     url: str
     name: str = "http"
-    manners: Manners = dataclasses.field(default_factory=Manners)
+    rate_limit: RateLimit = dataclasses.field(default_factory=RateLimit)
     split_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     label_spaces: str = " "
     max_gb: float = 4.0
@@ -74,7 +74,7 @@ class Http:
 
         return f"fsspec {fsspec.__version__}"
 
-    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | Missed]:
+    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | FetchFailure]:
         """Yields one unit a URL; without times in the template, a video's clips may share one."""
         groups: dict[str, list[Clip]] = {}
         nameless: list[Clip] = []
@@ -84,12 +84,12 @@ class Http:
                 nameless.append(clip)
             else:
                 groups.setdefault(url, []).append(clip)
-        yield from missed_all(nameless, Outcome(Reason.NOT_IN_SOURCE, "the URL needs a class, and the row has none"))
+        yield from fail_all(nameless, Outcome(Reason.NOT_IN_SOURCE, "the URL needs a class, and the row has none"))
         for url, group in groups.items():
             others = others_of(group, context.siblings)
             yield Unit(url, tuple(group), tuple(clip for clip in others if self._url_of(clip) == url))
 
-    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
+    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | FetchFailure]:
         """Downloads one file."""
         target = context.scratch / "media"
         try:
@@ -98,7 +98,7 @@ class Http:
             raise
         except Exception as error:  # fsspec's drivers bring their own classes
             raise_if_full(error, target)
-            yield Missed(unit.clips, outcome_of(error))
+            yield FetchFailure(unit.clips, outcome_of(error))
             return
         span = Span.TRIMMED if self._names_times() else Span.WHOLE if unit.has_several else Span.UNKNOWN
         yield Fetched(unit.clips, target, span, public_url(unit.key))

@@ -17,12 +17,12 @@ from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.source import (
     FetchContext,
     Fetched,
-    Manners,
-    Missed,
+    FetchFailure,
     PlanContext,
+    RateLimit,
     StoppedError,
     Unit,
-    missed_all,
+    fail_all,
 )
 from kinetics_tfds.acquire.sources.archive_set import Reading, fetch_unit, plan_units
 from kinetics_tfds.acquire.sources.archives import unread
@@ -52,8 +52,8 @@ class Mirror:
         replacements: URLs of archives whose clips are taken rather than those of the archives proper; null for CVDF's
             own, an empty list for none.
         name: of the source in the ledger.
-        manners: how hard it may be pressed; a unit is one archive, or all of a split where it is not known what is in
-            which.
+        rate_limit: how hard it may be pressed; a unit is one archive, or a whole split where it is unknown which
+            archive holds what.
         reading: how archives are read.
     """
 
@@ -63,7 +63,7 @@ class Mirror:
     indexes: Mapping[str, str] = dataclasses.field(default_factory=dict)
     replacements: tuple[str, ...] | None = None
     name: str = "mirror"
-    manners: Manners = dataclasses.field(default_factory=lambda: Manners(concurrency=2))
+    rate_limit: RateLimit = dataclasses.field(default_factory=lambda: RateLimit(concurrency=2))
     reading: Reading = dataclasses.field(default_factory=lambda: Reading(streams=4))
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class Mirror:
 
         return f"requests {requests.__version__}, tarfile"
 
-    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | Missed]:
+    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | FetchFailure]:
         """Yields one unit an archive, as far as it is known what it holds, and one for the rest of each split."""
         version = get_version(context.version)
         groups: dict[Split, list[Clip]] = {}
@@ -92,14 +92,14 @@ class Mirror:
         catalogue = Catalogue(context.cache)
         for split, group in groups.items():
             if self._index_url(version.name, split) is None:
-                yield from missed_all(group, Outcome(Reason.NOT_IN_SOURCE, f"the mirror has no archives of {split}"))
+                yield from fail_all(group, Outcome(Reason.NOT_IN_SOURCE, f"the mirror has no archives of {split}"))
                 continue
             archives = self._archives(version.name, split, context, fresh=True)
             context.log(f"{self.name}: {len(archives)} archives of {split}")
             whole = f"{version.name}/{split}"
             yield from plan_units(archives, group, whole, catalogue, version.class_names, context.siblings)
 
-    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
+    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | FetchFailure]:
         """Reads an archive, or all of a split whose contents are not known."""
         if "://" in unit.key:
             archives = [Archive(unit.key)]
@@ -110,7 +110,7 @@ class Mirror:
             except StoppedError:
                 raise
             except AcquireError as error:
-                yield from missed_all(unit.clips, Outcome(Reason.CONNECTION, error.problem))
+                yield from fail_all(unit.clips, Outcome(Reason.CONNECTION, error.problem))
                 return
             archives = unread(archives, unit, version, context)
         yield from fetch_unit(archives, unit, self.reading, context)

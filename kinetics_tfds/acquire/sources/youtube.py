@@ -18,15 +18,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from kinetics_tfds.acquire.outcome import Outcome, Reason
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Manners, Missed, PlanContext, Unit
+from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit
 from kinetics_tfds.acquire.sources.classify import classify
-from kinetics_tfds.acquire.store import disk_full
+from kinetics_tfds.acquire.store.clip_store import disk_full
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError, ConfigError
 
 # A guest session may open about 300 videos an hour, and 5 to 10 seconds between them are advised.
-GUEST_MANNERS = Manners(units_per_hour=250, pause=(8.0, 18.0), concurrency=2, first_wait=300.0, longest_wait=7200.0)
+GUEST_RATE_LIMIT = RateLimit(
+    units_per_hour=250, pause=(8.0, 18.0), concurrency=2, first_wait=300.0, longest_wait=7200.0
+)
 
 _WATCH = "https://www.youtube.com/watch?v={youtube_id}"
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
@@ -39,14 +41,14 @@ class YouTube:
 
     Attributes:
         name: of the source in the ledger.
-        manners: how hard it may be pressed; the defaults suit a guest.
+        rate_limit: how hard it may be pressed; the defaults suit a guest.
         url: the page of a video; another site with the same ids goes through yt-dlp's generic extractor.
         format: yt-dlp's format selection. The default takes the picture that suits `format_sort` best and the sound
             beside it, or else one file with both. A `+` makes yt-dlp merge them, which needs an ffmpeg program.
         format_sort: yt-dlp's sorting; `res` is the smaller side.
         cookies: a Netscape cookies file; a copy is used, so several workers do not spoil it.
         proxy: URL of a proxy.
-        rate_limit: bytes a second of one download.
+        max_bytes_per_second: bandwidth of one download.
         extractor_args: as yt-dlp's library takes them: `{youtube: {player_client: [tv]}}`.
         js_runtimes: as yt-dlp's library takes them: `{deno: {}, node: {path: /usr/bin/node}}`. Without a runtime,
             videos may seem unavailable that are not.
@@ -63,13 +65,13 @@ class YouTube:
     kind: ClassVar[str] = "youtube"
 
     name: str = "youtube"
-    manners: Manners = GUEST_MANNERS
+    rate_limit: RateLimit = GUEST_RATE_LIMIT
     url: str = _WATCH
     format: str = "(bv[protocol!*=m3u8],ba[protocol!*=m3u8])/b[protocol!*=m3u8]"
     format_sort: tuple[str, ...] = ("res:360", "vcodec:h264", "acodec:aac", "proto")
     cookies: pathlib.Path | None = None
     proxy: str | None = None
-    rate_limit: int | None = None
+    max_bytes_per_second: int | None = None
     extractor_args: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     js_runtimes: Mapping[str, Any] = dataclasses.field(default_factory=lambda: {"deno": {}})
     plugin_dirs: tuple[str, ...] = ()
@@ -96,7 +98,7 @@ class YouTube:
 
         return f"yt-dlp {yt_dlp.version.__version__}, js: {'+'.join(sorted(self.js_runtimes)) or 'none'}"
 
-    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | Missed]:
+    def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | FetchFailure]:
         """Yields one unit a video."""
         by_video = sorted(clips, key=lambda clip: clip.youtube_id)
         for video, group in itertools.groupby(by_video, key=lambda clip: clip.youtube_id):
@@ -107,7 +109,7 @@ class YouTube:
                 )
             yield Unit(video, tuple(group))
 
-    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | Missed]:
+    def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | FetchFailure]:
         """Downloads one video."""
         import yt_dlp
 
@@ -125,7 +127,7 @@ class YouTube:
         except Exception as error:  # whatever an extractor meets in a page, the video is not the run
             if "[Errno 28]" in str(error):
                 raise disk_full(str(context.scratch), shutil.disk_usage(context.scratch).free, 0) from error
-            yield Missed(unit.clips, classify(error, log.warnings, plain_site=self.url != _WATCH))
+            yield FetchFailure(unit.clips, classify(error, log.warnings, plain_site=self.url != _WATCH))
             return
         yield _result(unit, info or {}, log, url)
 
@@ -165,7 +167,7 @@ class YouTube:
             "skip_unavailable_fragments": False,
             "socket_timeout": self.timeout,
             "sleep_interval_requests": self.request_pause,
-            "ratelimit": self.rate_limit,
+            "ratelimit": self.max_bytes_per_second,
             "max_filesize": limit,
             "noplaylist": True,
             "match_filter": _refuse_live,
@@ -235,7 +237,7 @@ def _copy_cookies(cookies: pathlib.Path, scratch: pathlib.Path) -> pathlib.Path:
     return copy
 
 
-def _result(unit: Unit, info: Mapping[str, Any], log: _Log, url: str) -> Fetched | Missed:
+def _result(unit: Unit, info: Mapping[str, Any], log: _Log, url: str) -> Fetched | FetchFailure:
     files = [item for item in info.get("requested_downloads") or () if pathlib.Path(item.get("filepath", "")).is_file()]
     pictures = [item for item in files if item.get("vcodec") != "none"]
     sounds = [item for item in files if item.get("vcodec") == "none" and item.get("acodec") != "none"]
@@ -245,14 +247,14 @@ def _result(unit: Unit, info: Mapping[str, Any], log: _Log, url: str) -> Fetched
         # YouTube's links expire and its servers err: bytes that do not decode are worth another try.
         return Fetched(unit.clips, picture, Span.WHOLE, url, audio=sound, complete=False)
     if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming"):
-        return Missed(unit.clips, Outcome(Reason.NOT_YET, "a live stream or a premiere"))
+        return FetchFailure(unit.clips, Outcome(Reason.NOT_YET, "a live stream or a premiere"))
     said = "; ".join((*log.warnings[-2:], *log.lines[-2:]))
     if any("larger than max-filesize" in line for line in log.lines):
-        return Missed(unit.clips, Outcome(Reason.TOO_LARGE, said))
+        return FetchFailure(unit.clips, Outcome(Reason.TOO_LARGE, said))
     if sounds:
         # YouTube keeps pictures back from clients that it doubts: no verdict on the video.
-        return Missed(unit.clips, Outcome(Reason.FORMAT_UNAVAILABLE, "only sound was offered"))
-    return Missed(unit.clips, Outcome(Reason.UNEXPECTED, f"yt-dlp gave no file and no error: {said}"))
+        return FetchFailure(unit.clips, Outcome(Reason.FORMAT_UNAVAILABLE, "only sound was offered"))
+    return FetchFailure(unit.clips, Outcome(Reason.UNEXPECTED, f"yt-dlp gave no file and no error: {said}"))
 
 
 def load_plugins(folders: tuple[str, ...]) -> None:

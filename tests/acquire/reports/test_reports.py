@@ -12,18 +12,18 @@ import pyarrow.parquet
 import pytest
 from media import make_video
 
-from kinetics_tfds.acquire.driver import Run, acquire
-from kinetics_tfds.acquire.ledger import LedgerWriter, Record
+from kinetics_tfds.acquire.config import AcquireConfig
+from kinetics_tfds.acquire.ledger.records import LedgerWriter, Record
 from kinetics_tfds.acquire.outcome import Reason, class_of
 from kinetics_tfds.acquire.reports import doctor
+from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_standings
 from kinetics_tfds.acquire.reports.snapshot import compare, read_snapshot, take_snapshot
-from kinetics_tfds.acquire.reports.standing import Standing, find_standings
-from kinetics_tfds.acquire.rows import read_rows
-from kinetics_tfds.acquire.settings import AcquireConfig
-from kinetics_tfds.acquire.source import Manners
+from kinetics_tfds.acquire.run.passes import Run, acquire
+from kinetics_tfds.acquire.run.rows import read_rows
+from kinetics_tfds.acquire.source import RateLimit
 from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.acquire.sources.youtube import YouTube
-from kinetics_tfds.acquire.store import open_store
+from kinetics_tfds.acquire.store.clip_store import open_store
 from kinetics_tfds.annotations import get_version
 from kinetics_tfds.cli.main import main
 
@@ -93,19 +93,19 @@ def test_where_every_row_stands(made):
     clips = read_rows(VERSION, store).clips
     found = {row.clip.youtube_id: (row.standing, str(row.reason)) for row in find_standings(clips, store, VERSION)}
     assert found == {
-        video_id("there_a"): (Standing.THERE, "stored"),
-        video_id("there_b"): (Standing.THERE, "stored"),
-        video_id("lost"): (Standing.PENDING, "lost"),
-        video_id("private"): (Standing.GONE, "private"),
-        video_id("copyright"): (Standing.GONE, "copyright"),
-        video_id("age"): (Standing.NEEDS_ACCESS, "age_restricted"),
-        video_id("timeout"): (Standing.PENDING, "timeout"),
-        video_id("unclear"): (Standing.PENDING, "unavailable"),
-        video_id("mirror"): (Standing.PENDING, "not_in_source"),
-        video_id("server"): (Standing.PENDING, "gone"),  # HTTP 404 there: the video may play
-        video_id("half"): (Standing.PENDING, "damaged"),
-        video_id("</script>"): (Standing.PENDING, "not_in_source"),
-        video_id("never"): (Standing.PENDING, "not_in_source"),
+        video_id("there_a"): (ClipStatus.THERE, "stored"),
+        video_id("there_b"): (ClipStatus.THERE, "stored"),
+        video_id("lost"): (ClipStatus.PENDING, "lost"),
+        video_id("private"): (ClipStatus.GONE, "private"),
+        video_id("copyright"): (ClipStatus.GONE, "copyright"),
+        video_id("age"): (ClipStatus.NEEDS_ACCESS, "age_restricted"),
+        video_id("timeout"): (ClipStatus.PENDING, "timeout"),
+        video_id("unclear"): (ClipStatus.PENDING, "unavailable"),
+        video_id("mirror"): (ClipStatus.PENDING, "not_in_source"),
+        video_id("server"): (ClipStatus.PENDING, "gone"),  # HTTP 404 there: the video may play
+        video_id("half"): (ClipStatus.PENDING, "damaged"),
+        video_id("</script>"): (ClipStatus.PENDING, "not_in_source"),
+        video_id("never"): (ClipStatus.PENDING, "not_in_source"),
     }
 
 
@@ -207,7 +207,7 @@ def test_doctor_parts(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     bad = AcquireConfig(sources=(YouTube(),), state=tmp_path / "file" / "state")
     assert doctor.check_state(bad).level is doctor.Level.FAILURE
-    slow = YouTube(manners=Manners(units_per_hour=300))
+    slow = YouTube(rate_limit=RateLimit(units_per_hour=300))
     assert "at least 62.5 days" in doctor.estimate(slow, list(_clips(450_000))).what
 
 

@@ -7,15 +7,15 @@ from acquire.archive_maker import tar, tar_gz
 from acquire.loopback import Loopback
 from media import make_video
 
-from kinetics_tfds.acquire.driver import Run, acquire
-from kinetics_tfds.acquire.ledger import read_ledger
+from kinetics_tfds.acquire.config import AcquireConfig, RetrySettings
+from kinetics_tfds.acquire.ledger.records import read_ledger
 from kinetics_tfds.acquire.outcome import Reason
-from kinetics_tfds.acquire.settings import AcquireConfig, RetrySettings
+from kinetics_tfds.acquire.run.passes import Run, acquire
 from kinetics_tfds.acquire.sources.archive_set import Reading
 from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.acquire.sources.mirror import Mirror
 from kinetics_tfds.acquire.sources.web import Web
-from kinetics_tfds.acquire.store import open_store
+from kinetics_tfds.acquire.store.clip_store import open_store
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.listing import list_folder

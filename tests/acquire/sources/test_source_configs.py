@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from kinetics_tfds.acquire.config_file import read_config
 from kinetics_tfds.acquire.sources.archive_set import Reading
 from kinetics_tfds.acquire.sources.archives import Archives
 from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.acquire.sources.http import Http
 from kinetics_tfds.acquire.sources.mirror import Mirror
 from kinetics_tfds.acquire.sources.web import Web
-from kinetics_tfds.acquire.strict import read_config
 from kinetics_tfds.errors import ConfigError
 
 ALL = """
@@ -27,7 +27,7 @@ sources:
   - kind: mirror
     indexes: {train: "https://host/train.txt"}
     replacements: []
-    manners: {concurrency: 1, units_per_hour: 60, pause: [0, 1]}
+    rate_limit: {concurrency: 1, units_per_hour: 60, pause: [0, 1]}
   - kind: http
     url: "https://host/{split}/{id}.mp4"
     split_names: {validation: val}
@@ -49,7 +49,7 @@ def test_all_options(tmp_path):
     )
     assert isinstance(mirror, Mirror)
     assert mirror.replacements == ()
-    assert mirror.manners.units_per_hour == 60
+    assert mirror.rate_limit.units_per_hour == 60
     assert isinstance(http, Http)
     assert http.split_names == {"validation": "val"}
 

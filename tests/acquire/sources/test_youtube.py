@@ -9,7 +9,7 @@ from acquire.loopback import Loopback
 from media import make_video
 
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason, class_of
-from kinetics_tfds.acquire.source import FetchContext, Fetched, Missed, StoppedError, Unit
+from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, StoppedError, Unit
 from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.errors import AcquireError, ConfigError
@@ -46,7 +46,7 @@ def youtube(server: Loopback, **settings) -> YouTube:
     return YouTube(**(defaults | settings))
 
 
-def fetch(source: YouTube, folder: pathlib.Path, **context) -> Fetched | Missed:
+def fetch(source: YouTube, folder: pathlib.Path, **context) -> Fetched | FetchFailure:
     folder.mkdir(exist_ok=True)
     (result,) = source.fetch(Unit(VIDEO, CLIPS), FetchContext(scratch=folder, **context))
     assert result.clips == CLIPS
@@ -149,7 +149,7 @@ ANSWERS = [
 def test_player_answers(server, tmp_path, answer, reason):
     server.add_player(VIDEO, answer)
     result = fetch(youtube(server), tmp_path)
-    assert isinstance(result, Missed)
+    assert isinstance(result, FetchFailure)
     assert (result.outcome.reason, result.outcome.message) == (reason, result.outcome.message)
     assert "\x1b" not in result.outcome.message
 
@@ -157,7 +157,7 @@ def test_player_answers(server, tmp_path, answer, reason):
 def test_an_answer_for_another_video_means_a_blocked_address(server, tmp_path):
     server.add_player(VIDEO, {"videoDetails": {"videoId": "aQvGIIdgFDM"}, **playable(server)})
     result = fetch(youtube(server), tmp_path)
-    assert isinstance(result, Missed)
+    assert isinstance(result, FetchFailure)
     assert result.outcome.reason is Reason.IP_BLOCKED
 
 
@@ -173,7 +173,7 @@ def test_an_answer_for_another_video_means_a_blocked_address(server, tmp_path):
 def test_a_player_api_that_fails(server, tmp_path, behaviour, reason):
     server.add_player(VIDEO, {}, behaviour)
     result = fetch(youtube(server, timeout=0.5 if "stall" in behaviour else 20.0), tmp_path)
-    assert isinstance(result, Missed)
+    assert isinstance(result, FetchFailure)
     assert result.outcome.reason is reason, result.outcome
 
 
@@ -244,14 +244,14 @@ def test_formats_that_do_not_serve(server, tmp_path, media, formats, settings, r
     server.add_player(VIDEO, with_formats(server, *formats))
     server.add("/media/18", media)
     result = fetch(youtube(server, **settings), tmp_path)
-    assert isinstance(result, Missed)
+    assert isinstance(result, FetchFailure)
     assert result.outcome.reason is reason, result.outcome
 
 
 def test_a_proxy_that_is_down(server, tmp_path):
     server.add_player(VIDEO, playable(server))
     result = fetch(youtube(server, proxy="http://127.0.0.1:9", retries=0, extractor_retries=0), tmp_path)
-    assert isinstance(result, Missed)
+    assert isinstance(result, FetchFailure)
     assert result.outcome.reason is Reason.CONNECTION, result.outcome
     assert server.requests == []
 
@@ -280,7 +280,7 @@ def test_media_that_fails(server, tmp_path, media, behaviours, reason):
         assert isinstance(result, Fetched), result
         assert result.video.read_bytes() == media
     else:
-        assert isinstance(result, Missed)
+        assert isinstance(result, FetchFailure)
         assert result.outcome.reason is reason, result.outcome
         assert result.outcome.retry_after == (30 if reason is Reason.RATE_LIMITED else None)
 
@@ -289,7 +289,7 @@ def test_a_body_that_is_always_cut_off(server, tmp_path, media):
     server.add_player(VIDEO, playable(server))
     server.add("/media/18", media, "short", ranges=False)
     result = fetch(youtube(server), tmp_path)
-    assert isinstance(result, Missed)
+    assert isinstance(result, FetchFailure)
     assert class_of(result.outcome.reason) is OutcomeClass.TRANSIENT, result.outcome
 
 
@@ -311,7 +311,7 @@ def test_another_site_through_the_generic_extractor(server, tmp_path, media, beh
         assert isinstance(result, Fetched), result
         assert result.video.read_bytes() == media
     else:
-        assert isinstance(result, Missed)
+        assert isinstance(result, FetchFailure)
         assert result.outcome.reason is reason, result.outcome
         assert result.outcome.retry_after == (9 if reason is Reason.RATE_LIMITED else None)
 
@@ -320,7 +320,7 @@ def test_too_large(server, tmp_path, media):
     server.add_player(VIDEO, playable(server))
     server.add("/media/18", media)
     result = fetch(youtube(server, max_gb=len(media) / 2e9), tmp_path)
-    assert isinstance(result, Missed)
+    assert isinstance(result, FetchFailure)
     assert result.outcome.reason is Reason.TOO_LARGE
 
 
@@ -357,7 +357,7 @@ def test_no_plugin_and_no_configuration_of_the_user(server, tmp_path, media, mon
     server.add_player(VIDEO, playable(server))
     source = youtube(server, plugin_dirs=(), proxy="http://127.0.0.1:9", retries=0, extractor_retries=0)
     result = fetch(source, tmp_path)
-    assert isinstance(result, Missed)
+    assert isinstance(result, FetchFailure)
     assert server.seen("/player") == []
 
 

@@ -1,0 +1,105 @@
+"""Which annotation rows a run is about, and that the store holds the lists they come from.
+
+A build takes the lists that lie with the clips. Lists that a run was given, or downloaded, are therefore kept in the
+store: the store alone is then all that `tfds build` needs, and both are about the same rows.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import posixpath
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+
+from kinetics_tfds.acquire.source import FetchContext
+from kinetics_tfds.acquire.sources.http import open_url
+from kinetics_tfds.acquire.sources.web import Web, outcome_of
+from kinetics_tfds.acquire.store.clip_store import Store
+from kinetics_tfds.annotations import AnnotationSet, is_annotation_file, possible_files, read_annotations
+from kinetics_tfds.annotations.versions import KineticsVersion
+from kinetics_tfds.clips.listing import list_folder
+from kinetics_tfds.errors import AnnotationError
+from kinetics_tfds.file_systems import is_local, open_file
+
+KEPT_IN = "annotations"
+
+
+def read_rows(version: KineticsVersion, store: Store, given: Sequence[str] = (), keep: bool = True) -> AnnotationSet:
+    """Reads the rows of a version: from the given files, or those in the store, or the official ones.
+
+    Args:
+        version: of Kinetics.
+        store: the clip store.
+        given: annotation files, or folders that hold some.
+        keep: copy lists that are not in the store into it. Off for reports, which change nothing.
+
+    Raises:
+        AnnotationError: a list cannot be used, or there is none and none can be downloaded.
+    """
+    with tempfile.TemporaryDirectory(prefix="kinetics-lists-") as folder:
+        scratch = pathlib.Path(folder)
+        local = possible_files(version, _lists_in(store, scratch))
+        if given:
+            files = _expand(given)
+        elif local:
+            return read_annotations(version, local)
+        else:
+            files = [_download(url, scratch) for url in version.annotation_urls]
+        rows = read_annotations(version, files)
+        if keep and not local:
+            for file in files:
+                _keep(file, version, store, scratch)
+        return rows
+
+
+def _lists_in(store: Store, scratch: pathlib.Path) -> list[str]:
+    """Returns local paths of the lists in a store; those of a bucket are copied."""
+    names = [name for name in store.listing().others if is_annotation_file(name)]
+    if is_local(store.root):
+        return [os.path.join(store.root, *name.split("/")) for name in names]
+    paths = []
+    for name in names:
+        path = scratch / "lists" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open_file(posixpath.join(store.root, name)) as source, open(path, "wb") as target:
+            shutil.copyfileobj(source, target)
+        paths.append(str(path))
+    return paths
+
+
+def _expand(given: Iterable[str]) -> list[str]:
+    files = []
+    for path in given:
+        path = os.path.expanduser(path)
+        if not os.path.isdir(path):
+            files.append(path)
+            continue
+        found = [os.path.join(path, *name.split("/")) for name in list_folder(path).others if is_annotation_file(name)]
+        if not found:
+            raise AnnotationError(f"The folder {path!r} holds no annotation file.", "Name the files themselves.")
+        files += found
+    return files
+
+
+def _download(url: str, scratch: pathlib.Path) -> str:
+    target = scratch / posixpath.basename(url)
+    try:
+        with open_url(url, Web(), FetchContext(scratch)) as source, open(target, "wb") as file:
+            shutil.copyfileobj(source, file)
+    except Exception as error:  # the network, a proxy: their libraries have a class for each
+        raise AnnotationError(
+            f"The store holds no annotation file, and {url} cannot be downloaded: {outcome_of(error).message}",
+            "Name annotation files with --annotations, put them into the store, or try again with a connection.",
+        ) from error
+    return str(target)
+
+
+def _keep(file: str, version: KineticsVersion, store: Store, scratch: pathlib.Path) -> None:
+    name = os.path.basename(file)
+    if not is_annotation_file(name):
+        name = f"{version.name}_{name}"
+    copy = scratch / f"keep-{name}"
+    shutil.copyfile(file, copy)
+    store.publish(copy, f"{KEPT_IN}/{version.name}/{name}")

@@ -1,0 +1,1 @@
+"""The clip store: a folder or bucket of clips that are whole and checked."""

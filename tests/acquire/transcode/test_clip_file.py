@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from media import make_video
+
+from kinetics_tfds.acquire.config import CheckSettings, CutSettings
+from kinetics_tfds.acquire.outcome import Outcome, Reason
+from kinetics_tfds.acquire.store.clip_store import file_digest
+from kinetics_tfds.acquire.transcode.clip_file import Finished, Job
+from kinetics_tfds.acquire.transcode.pool import FinishPool
+from kinetics_tfds.clips.media import Span
+from kinetics_tfds.decode.types import DecodeLimits
+
+CUT = CutSettings(preset="ultrafast", crf=28)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with FinishPool(workers=1) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> pathlib.Path:
+    return make_video(tmp_path_factory.mktemp("v") / "v.mp4", seconds=12, width=96, height=64, fps=15, audio=True)
+
+
+def job(video: pathlib.Path, folder: pathlib.Path, **more) -> Job:
+    values = {
+        "video": str(video),
+        "audio": None,
+        "span": Span.UNKNOWN,
+        "time_start": 2.0,
+        "time_end": 7.0,
+        "target": str(folder / "out"),
+        "may_move": False,
+        "complete": True,
+        "cut": CUT,
+        "check": CheckSettings(),
+        "limits": DecodeLimits(),
+    }
+    return Job(**(values | more))
+
+
+@pytest.mark.parametrize(("mode", "word"), [("reencode", "reencoded"), ("copy", "copied")])
+def test_a_whole_video_is_cut(pool, video, tmp_path, mode, word):
+    done = pool.finish(job(video, tmp_path, cut=dataclasses.replace(CUT, mode=mode)))
+    assert isinstance(done, Finished), done
+    assert (done.cut, done.path, done.duration) == (word, str(tmp_path / "out.mp4"), 5.0)
+    assert (done.sha256, done.bytes) == file_digest(tmp_path / "out.mp4")
+
+
+def test_a_trimmed_file_stays_as_it_is_under_a_true_suffix(pool, tmp_path):
+    lying = make_video(tmp_path / "x.webm", codec="vp9", seconds=5, width=96, height=64).rename(tmp_path / "x.mp4")
+    before = lying.read_bytes()
+    done = pool.finish(job(lying, tmp_path, span=Span.TRIMMED, may_move=True))
+    assert isinstance(done, Finished), done
+    assert (done.cut, pathlib.Path(done.path).suffix) == ("as_is", ".mkv")
+    assert pathlib.Path(done.path).read_bytes() == before
+    assert not lying.exists()
+
+
+def test_a_file_of_the_user_is_only_read(pool, video, tmp_path):
+    done = pool.finish(job(video, tmp_path, span=Span.TRIMMED, time_start=100.0, time_end=112.0))
+    assert isinstance(done, Finished)
+    assert video.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"time_start": 50.0, "time_end": 60.0, "span": Span.WHOLE}, Reason.OUT_OF_RANGE),
+        ({"time_start": 11.5, "time_end": 21.5, "span": Span.WHOLE}, Reason.TOO_SHORT),
+        ({"span": Span.TRIMMED}, Reason.WRONG_LENGTH),
+        ({"cut": dataclasses.replace(CUT, seconds=0.01)}, Reason.TIMEOUT),
+        ({"limits": DecodeLimits(max_pixels=100)}, Reason.TOO_LARGE),
+    ],
+)
+def test_what_is_refused(pool, video, tmp_path, more, reason):
+    result = pool.finish(job(video, tmp_path, **more))
+    assert isinstance(result, Outcome)
+    assert result.reason is reason, result
+
+
+@pytest.mark.parametrize(
+    ("data", "complete", "reason"),
+    [
+        (b"<!doctype html><html>sorry</html>", False, Reason.NOT_MEDIA),
+        (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n", False, Reason.NOT_MEDIA),
+        (b"<!doctype html><html>sorry</html>", True, Reason.DAMAGED),  # the source's copy is just that
+        (b"", False, Reason.INCOMPLETE),
+        (b"", True, Reason.DAMAGED),
+        ("half", True, Reason.DAMAGED),
+        ("half", False, Reason.INCOMPLETE),
+        ("noise", True, Reason.DAMAGED),
+    ],
+)
+def test_damaged_files(pool, tmp_path, data, complete, reason):
+    path = make_video(tmp_path / "x.mkv", seconds=5, width=96, height=64)
+    whole = path.read_bytes()
+    if data == "half":
+        data = whole[: len(whole) // 2]
+    elif data == "noise":
+        middle = len(whole) // 2
+        data = whole[:middle] + os.urandom(2000) + whole[middle + 2000 :]
+    path.write_bytes(data)
+    result = pool.finish(job(path, tmp_path, span=Span.TRIMMED, complete=complete))
+    assert isinstance(result, Outcome), result
+    assert result.reason is reason, result
+
+
+def test_a_worker_that_dies_costs_one_clip(pool, video, tmp_path):
+    for hand in pool._all:
+        if hand._process is not None:
+            os.kill(hand._process.pid, signal.SIGKILL)
+    results = [pool.finish(job(video, tmp_path, target=str(tmp_path / f"{number}"))) for number in range(3)]
+    assert [type(result) for result in results][1:] == [Finished, Finished]
+
+
+def test_threads_share_a_pool(video, tmp_path):
+    with FinishPool(workers=2) as pool, concurrent.futures.ThreadPoolExecutor(6) as threads:
+        jobs = [job(video, tmp_path, target=str(tmp_path / f"{number}")) for number in range(6)]
+        assert {type(result) for result in threads.map(pool.finish, jobs)} == {Finished}
+
+
+PARENT = """
+import sys, time
+from kinetics_tfds.acquire.transcode.pool import FinishPool
+from acquire.cutting.test_finish import job
+import pathlib, multiprocessing, psutil
+if __name__ == "__main__":
+    pool = FinishPool(workers=1)
+    pool.finish(job(pathlib.Path("/nonexistent"), pathlib.Path("/tmp")))
+    print(*[child.pid for child in psutil.Process().children(recursive=True)], flush=True)
+    time.sleep(60)
+"""
+
+
+def test_workers_die_with_a_killed_parent(tmp_path, repo):
+    (tmp_path / "parent.py").write_text(PARENT)
+    environment = {**os.environ, "PYTHONPATH": f"{repo / 'tests'}:{repo}"}
+    parent = subprocess.Popen(
+        [sys.executable, tmp_path / "parent.py"], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    children = [int(word) for word in parent.stdout.readline().split()]  # type: ignore[union-attr]
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait(10)
+    assert children
+    deadline = time.monotonic() + 10
+    while any(_alive(pid) for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [pid for pid in children if _alive(pid)] == []
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
