@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.annotations.clip import UNLABELLED, Clip
 from kinetics_tfds.decode.types import DecodedClip
-
-UNLABELLED = -1
 
 # Counts changes of the schema or of the values it holds; a build of another revision is another dataset.
 RECORD_REVISION = 1

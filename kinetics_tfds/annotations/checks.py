@@ -7,9 +7,9 @@ import math
 
 from kinetics_tfds.annotations.annotation_set import WarningKind
 from kinetics_tfds.annotations.classes import find_class, nearest_class
-from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.clip import VIDEO_ID, Clip, Split
 from kinetics_tfds.annotations.names import parse_split
-from kinetics_tfds.annotations.rows import VIDEO_ID, RawRow
+from kinetics_tfds.annotations.rows import RawRow
 from kinetics_tfds.annotations.versions import KineticsVersion
 
 _MAX_HINTS = 50  # finding the nearest class takes milliseconds

@@ -1,9 +1,19 @@
-"""One annotated clip: what a row of the official lists says."""
+"""One annotated clip: what a row of the official lists says, and the columns in which every table stores it."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow
+
+VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+# The class index of a clip whose label the lists do not give.
+UNLABELLED = -1
 
 
 class Split(enum.StrEnum):
@@ -45,6 +55,54 @@ class Clip:
         return f"{self.youtube_id}_{round(self.time_start):06d}_{round(self.time_end):06d}"
 
     @property
+    def key(self) -> str:
+        """`{split}/{id}`, unique within a version."""
+        return f"{self.split}/{self.id}"
+
+    @property
     def duration(self) -> float:
         """Length in seconds."""
         return self.time_end - self.time_start
+
+    def to_row(self) -> dict[str, Any]:
+        """Returns the columns as plain JSON values.
+
+        >>> Clip(Split.TEST, "-abc_DEF123", 7, 17).to_row()
+        {'split': 'test', 'youtube_id': '-abc_DEF123', 'time_start': 7.0, 'time_end': 17.0, 'label': None}
+        """
+        return {
+            "split": str(self.split),
+            "youtube_id": self.youtube_id,
+            "time_start": float(self.time_start),
+            "time_end": float(self.time_end),
+            "label": self.label,
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Clip:
+        """Returns the clip of a row that `to_row` or a table of `clip_schema` gave; other columns are ignored.
+
+        Raises:
+            KeyError: a column is missing; only `label` may be.
+            ValueError: there is no such split.
+        """
+        label = row.get("label") or None
+        return cls(Split(row["split"]), row["youtube_id"], float(row["time_start"]), float(row["time_end"]), label)
+
+
+def clip_schema(*more: tuple[str, Any]) -> pyarrow.Schema:
+    """Returns the Arrow schema of a table with one clip per row.
+
+    Args:
+        *more: name and Arrow type of the columns to add after the clip's own.
+    """
+    import pyarrow as pa  # here, because decode workers import this module and need no Arrow
+
+    own = [("split", pa.string()), ("youtube_id", pa.string()), ("time_start", pa.float64())]
+    return pa.schema([*own, ("time_end", pa.float64()), ("label", pa.string()), *more])
+
+
+def clip_columns(clips: Iterable[Clip]) -> dict[str, list[Any]]:
+    """Returns the clips column by column, for `pyarrow.table(columns, schema=clip_schema(...))`."""
+    rows = [clip.to_row() for clip in clips]
+    return {name: [row[name] for row in rows] for name in Clip.__dataclass_fields__}

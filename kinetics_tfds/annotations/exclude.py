@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Sequence
 
-from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.annotations.clip import VIDEO_ID, Clip
 from kinetics_tfds.annotations.overlap import is_clip_set, parse_clip_set, read_one_version
 from kinetics_tfds.annotations.read import PathLike
-from kinetics_tfds.annotations.rows import VIDEO_ID
 from kinetics_tfds.errors import AnnotationError
 from kinetics_tfds.file_systems import open_file
 

@@ -12,11 +12,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, NamedTuple
 
+from kinetics_tfds.annotations.clip import VIDEO_ID
 from kinetics_tfds.annotations.json_rows import read_json
 from kinetics_tfds.annotations.names import parse_split
 from kinetics_tfds.errors import AnnotationError
-
-VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 
 
 class RawRow(NamedTuple):

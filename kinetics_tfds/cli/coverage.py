@@ -56,11 +56,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write_parquet(table, path: str) -> None:
-    import pyarrow.parquet
-
     from kinetics_tfds.errors import AcquireError
+    from kinetics_tfds.parquet import write_parquet
 
     try:
-        pyarrow.parquet.write_table(table, path, compression="zstd")
+        write_parquet(path, table)
     except OSError as error:
         raise AcquireError(f"The table {path!r} cannot be written: {error}", "Choose another place.") from error

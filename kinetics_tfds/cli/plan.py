@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kinetics_tfds.durations import format_duration
 from kinetics_tfds.errors import ClipsError, ConfigError
 from kinetics_tfds.file_systems import is_local
 
@@ -242,14 +243,9 @@ def _cost(report: Mapping[str, Any]) -> list[str]:
         *(f"  {line}" for line in trial["examples"]),
     ]
     size = "?" if predicted["bytes"] is None else f"{predicted['bytes'] / 1e9:,.2f}"
-    lines.append(
-        f"Predicted: {size} GB in {predicted['shards']:,} shards, about {_duration(predicted['hours'])} on this machine"
-    )
+    time = format_duration(predicted["hours"] * 3600)
+    lines.append(f"Predicted: {size} GB in {predicted['shards']:,} shards, about {time} on this machine")
     if disk["free_bytes"] is not None:
         verdict = {True: "enough", False: "NOT ENOUGH", None: "unknown whether enough"}[disk["enough"]]
         lines.append(f"Free disk at {disk['path']}: {disk['free_bytes'] / 1e9:,.1f} GB ({verdict})")
     return lines
-
-
-def _duration(hours: float) -> str:
-    return f"{hours:,.1f} hours" if hours >= 1 else f"{max(hours * 60, 1):.0f} minutes"

@@ -11,15 +11,15 @@ import dataclasses
 import functools
 import re
 
-from kinetics_tfds.annotations.clip import Split
+from kinetics_tfds.annotations.clip import VIDEO_ID, Split
 from kinetics_tfds.clips.listing import MEDIA_SUFFIXES
 
 # The id is exactly 11 characters, and may itself hold or start with `_` and `-`: `_a-b_12_34-_10_20`.
 _NAME = re.compile(
-    r"""
-    (?P<id>[A-Za-z0-9_-]{11})
-    (?:_(?P<start>[0-9]{1,12}(?:\.[0-9]{1,9})?)
-       _(?P<end>[0-9]{1,12}(?:\.[0-9]{1,9})?))?
+    rf"""
+    (?P<id>{VIDEO_ID.pattern})
+    (?:_(?P<start>[0-9]{{1,12}}(?:\.[0-9]{{1,9}})?)
+       _(?P<end>[0-9]{{1,12}}(?:\.[0-9]{{1,9}})?))?
     """,
     re.VERBOSE,
 )

@@ -7,12 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from kinetics_tfds.annotations.clip import UNLABELLED
 from kinetics_tfds.loader.frames.choosing import Element
 from kinetics_tfds.loader.frames.pixels import normalise
 from kinetics_tfds.loader.randomness import batch_seed
 from kinetics_tfds.loader.recipe import Recipe
-
-UNLABELLED = -1
 
 
 @dataclasses.dataclass(frozen=True)

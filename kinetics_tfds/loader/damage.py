@@ -11,11 +11,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from kinetics_tfds.annotations.clip import UNLABELLED
 from kinetics_tfds.loader.attempts import one_of
 from kinetics_tfds.loader.frames.choosing import Element
 from kinetics_tfds.loader.records.reading import Address
-
-_UNLABELLED = -1
 
 
 def sound_or_damaged(
@@ -71,4 +70,4 @@ def _blank(spec: Element) -> Element:
         return tf.zeros([side or 0 for side in value.shape], value.dtype)
 
     blank = {key: zeros(value) for key, value in spec.items() if key not in ("sound", "address")}
-    return {**blank, "label": tf.constant(_UNLABELLED)}
+    return {**blank, "label": tf.constant(UNLABELLED)}

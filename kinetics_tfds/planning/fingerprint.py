@@ -68,15 +68,8 @@ def digest_clips(clips: Iterable[PlannedClip]) -> str:
 
 def clip_row(planned: PlannedClip) -> list[Any]:
     """Returns what a plan says about one clip: id, start, end, label, file and what the file covers."""
-    clip, media = planned.clip, planned.media
-    return [
-        clip.youtube_id,
-        float(clip.time_start),
-        float(clip.time_end),
-        clip.label,
-        media.path,
-        str(media.span),
-    ]
+    _, *columns = planned.clip.to_row().values()  # the split is the group's
+    return [*columns, planned.media.path, str(planned.media.span)]
 
 
 def compare(there: BuildIdentity, here: BuildIdentity) -> list[str]:

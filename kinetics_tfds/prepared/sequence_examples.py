@@ -19,9 +19,9 @@ from etils import epath
 from tensorflow_datasets.core import file_adapters
 from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
 
+from kinetics_tfds.annotations.clip import UNLABELLED
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.errors import ConfigError, PlanMismatchError, VerifyError
-from kinetics_tfds.features import UNLABELLED
 from kinetics_tfds.prepared.dataset import Prepared, open_prepared
 from kinetics_tfds.prepared.records import read_records
 from kinetics_tfds.prepared.stats import jpeg_size

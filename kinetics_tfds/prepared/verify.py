@@ -19,9 +19,9 @@ import pebble
 from etils import epath
 from tensorflow_datasets.proto import tf_example_pb2
 
+from kinetics_tfds.annotations.clip import UNLABELLED
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.decode import processes
-from kinetics_tfds.features import UNLABELLED
 from kinetics_tfds.prepared import verify_folder
 from kinetics_tfds.prepared.dataset import ExpectedRecord, Prepared, ShardFile, open_prepared
 from kinetics_tfds.prepared.problem import Problem

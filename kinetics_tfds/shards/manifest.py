@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import pyarrow as pa
 from etils import epath
 
-from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.clip import Clip, Split, clip_columns, clip_schema
 from kinetics_tfds.errors import VerifyError, WorkerError
-from kinetics_tfds.planning.plan import PlannedClip, SplitPlan
-from kinetics_tfds.shards.parquet import open_parquet, parquet_writer
+from kinetics_tfds.parquet import open_parquet, parquet_writer
+from kinetics_tfds.planning.plan import SplitPlan
 from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
 
 FILE_NAME = "manifest.parquet"
 
-SCHEMA = pa.schema(
-    [
-        ("split", pa.string()),
-        ("id", pa.string()),
-        ("youtube_id", pa.string()),
-        ("time_start", pa.float64()),  # seconds in the original video
-        ("time_end", pa.float64()),
-        ("label", pa.string()),  # raw class name; null where the row has none
-        ("state", pa.string()),  # written, missing, failed or excluded
-        ("reason", pa.string()),  # of a failure or exclusion; empty otherwise
-        ("detail", pa.string()),  # one line for people
-        ("shard", pa.int32()),  # number within the split; null where no record was planned
-        ("index", pa.int32()),  # number of the record within the shard; null where there is none
-        ("path", pa.string()),  # the clip's file, relative to the folder of clips; null where none was looked for
-        ("frames", pa.int32()),
-        ("bytes", pa.int64()),  # of the serialised record
-        ("digest", pa.string()),  # blake2b of the serialised record, 32 hexadecimal digits; empty where there is none
-    ]
-)
+# `label` is the raw class name, null where the row has none.
+SCHEMA = clip_schema(
+    ("state", pa.string()),  # written, missing, failed or excluded
+    ("reason", pa.string()),  # of a failure or exclusion; empty otherwise
+    ("detail", pa.string()),  # one line for people
+    ("shard", pa.int32()),  # number within the split; null where no record was planned
+    ("index", pa.int32()),  # number of the record within the shard; null where there is none
+    ("path", pa.string()),  # the clip's file, relative to the folder of clips; null where none was looked for
+    ("frames", pa.int32()),
+    ("bytes", pa.int64()),  # of the serialised record
+    ("digest", pa.string()),  # blake2b of the serialised record, 32 hexadecimal digits; empty where there is none
+).insert(1, pa.field("id", pa.string()))
 _ROWS_AT_ONCE = 20_000
 
 
@@ -49,15 +43,10 @@ def write_manifest(
         plans: of every split that has rows.
         reports: of each split that has shards, every shard's report in order; may read them one by one.
     """
+    rows = (row for split, plan in plans.items() for row in _split_rows(plan, reports.get(split, ())))
     with parquet_writer(epath.Path(folder) / FILE_NAME, SCHEMA) as out:
-        batch: list[dict[str, Any]] = []
-        for split, plan in plans.items():
-            for row in _split_rows(plan, reports.get(split, ())):
-                batch.append(row)
-                if len(batch) >= _ROWS_AT_ONCE:
-                    out.write_table(pa.Table.from_pylist(batch, schema=SCHEMA))
-                    batch = []
-        out.write_table(pa.Table.from_pylist(batch, schema=SCHEMA))
+        while batch := list(itertools.islice(rows, _ROWS_AT_ONCE)):
+            out.write_table(_to_table(batch))
 
 
 def read_manifest(data_path: epath.PathLike, columns: Sequence[str] | None = None) -> pa.Table:
@@ -83,47 +72,31 @@ def read_manifest(data_path: epath.PathLike, columns: Sequence[str] | None = Non
         ) from error
 
 
-def _split_rows(plan: SplitPlan, reports: Iterable[ShardReport | None]) -> Iterator[dict[str, Any]]:
+class _Row(NamedTuple):
+    clip: Clip
+    report: ClipReport
+    shard: int | None = None
+    path: str | None = None
+
+
+def _split_rows(plan: SplitPlan, reports: Iterable[ShardReport | None]) -> Iterator[_Row]:
     for shard, report in zip(plan.shards(), reports, strict=True):
         if report is None:
             raise WorkerError(f"The sidecar of shard {shard.name} is gone.", "Run the same command again.")
-        for planned, came in zip(shard.clips, report.clips, strict=True):
-            yield _planned_row(planned, shard.index, came)
+        for planned, clip_report in zip(shard.clips, report.clips, strict=True):
+            yield _Row(planned.clip, clip_report, shard.index, planned.media.path)
     for clip in plan.missing:
-        yield _row(clip, ClipState.MISSING)
+        yield _Row(clip, ClipReport(ClipState.MISSING))
     for clip, reason in plan.excluded.items():
-        yield _row(clip, ClipState.EXCLUDED, reason=str(reason))
+        yield _Row(clip, ClipReport(ClipState.EXCLUDED, reason=str(reason)))
 
 
-def _planned_row(planned: PlannedClip, shard: int, came: ClipReport) -> dict[str, Any]:
-    row = _row(planned.clip, came.state, reason=came.reason)
-    row.update(
-        detail=came.detail,
-        shard=shard,
-        index=came.index,
-        path=planned.media.path,
-        frames=came.frames,
-        bytes=came.bytes,
-        digest=came.digest,
-    )
-    return row
-
-
-def _row(clip: Clip, state: ClipState, *, reason: str = "") -> dict[str, Any]:
-    return {
-        "split": str(clip.split),
-        "id": clip.id,
-        "youtube_id": clip.youtube_id,
-        "time_start": clip.time_start,
-        "time_end": clip.time_end,
-        "label": clip.label,
-        "state": str(state),
-        "reason": reason,
-        "detail": "",
-        "shard": None,
-        "index": None,
-        "path": None,
-        "frames": 0,
-        "bytes": 0,
-        "digest": "",
+def _to_table(rows: Sequence[_Row]) -> pa.Table:
+    columns = {
+        **clip_columns(row.clip for row in rows),
+        **{field: [getattr(row.report, field) for row in rows] for field in ClipReport.__dataclass_fields__},
+        "id": [row.clip.id for row in rows],
+        "shard": [row.shard for row in rows],
+        "path": [row.path for row in rows],
     }
+    return pa.table(columns, schema=SCHEMA)

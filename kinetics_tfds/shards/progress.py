@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
+from kinetics_tfds.durations import format_duration
 from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.shards.failures import stops_early
 from kinetics_tfds.shards.report import ClipReport, ClipState
@@ -168,16 +169,5 @@ def progress_line(done: int, total: int, failed: int, rate: float) -> str:
     share = f"{100 * done / total:.1f} %" if total else "all"
     words = [f"kinetics: {done:,} of {total:,} clips ({share})", f"{failed:,} failed", f"{rate:.1f} clips/s"]
     if rate > 0 and done < total:
-        words.append(f"{_duration((total - done) / rate)} left")
+        words.append(f"{format_duration((total - done) / rate)} left")
     return ", ".join(words)
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{round(seconds)} s"
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours:02d} h"
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"

@@ -32,28 +32,18 @@ import pyarrow.parquet as pq
 from etils import epath
 
 from kinetics_tfds import errors
-from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.clip import Clip, Split, clip_columns, clip_schema
 from kinetics_tfds.clips.media import MediaFile, Span
 from kinetics_tfds.errors import KineticsError, PlanMismatchError, WorkerError
 from kinetics_tfds.file_systems import is_local
+from kinetics_tfds.parquet import open_parquet, parquet_writer
 from kinetics_tfds.planning.fingerprint import BuildIdentity
 from kinetics_tfds.planning.plan import PlannedClip, ShardPlan, SplitPlan
 from kinetics_tfds.shards.lock import STAGING_FOLDER
-from kinetics_tfds.shards.parquet import open_parquet, parquet_writer
 from kinetics_tfds.shards.report import ShardReport
 
-_PLAN_SCHEMA = pa.schema(
-    [
-        ("split", pa.string()),
-        ("shard", pa.int32()),
-        ("num_shards", pa.int32()),
-        ("youtube_id", pa.string()),
-        ("time_start", pa.float64()),
-        ("time_end", pa.float64()),
-        ("label", pa.string()),
-        ("path", pa.string()),
-        ("span", pa.string()),
-    ]
+_PLAN_SCHEMA = clip_schema(
+    ("shard", pa.int32()), ("num_shards", pa.int32()), ("path", pa.string()), ("span", pa.string())
 )
 _TEMPORARY = "incomplete."
 
@@ -257,34 +247,20 @@ def _mismatch(folder: epath.Path, identity: BuildIdentity, plans: Mapping[Split,
 
 
 def _to_table(shard: ShardPlan) -> pa.Table:
-    clips = shard.clips
-    return pa.table(
-        {
-            "split": [str(shard.split)] * len(clips),
-            "shard": [shard.index] * len(clips),
-            "num_shards": [shard.num_shards] * len(clips),
-            "youtube_id": [planned.clip.youtube_id for planned in clips],
-            "time_start": [planned.clip.time_start for planned in clips],
-            "time_end": [planned.clip.time_end for planned in clips],
-            "label": [planned.clip.label for planned in clips],
-            "path": [planned.media.path for planned in clips],
-            "span": [str(planned.media.span) for planned in clips],
-        },
-        schema=_PLAN_SCHEMA,
-    )
+    columns = {
+        **clip_columns(planned.clip for planned in shard.clips),
+        "shard": [shard.index] * len(shard.clips),
+        "num_shards": [shard.num_shards] * len(shard.clips),
+        "path": [planned.media.path for planned in shard.clips],
+        "span": [str(planned.media.span) for planned in shard.clips],
+    }
+    return pa.table(columns, schema=_PLAN_SCHEMA)
 
 
 def _from_table(table: pa.Table) -> ShardPlan:
     rows: list[dict[str, Any]] = table.to_pylist()
-    split = Split(rows[0]["split"])
-    clips = tuple(
-        PlannedClip(
-            Clip(split, row["youtube_id"], row["time_start"], row["time_end"], row["label"]),
-            MediaFile(row["path"], Span(row["span"])),
-        )
-        for row in rows
-    )
-    return ShardPlan(split, rows[0]["shard"], rows[0]["num_shards"], clips)
+    clips = tuple(PlannedClip(Clip.from_row(row), MediaFile(row["path"], Span(row["span"]))) for row in rows)
+    return ShardPlan(clips[0].clip.split, rows[0]["shard"], rows[0]["num_shards"], clips)
 
 
 @dataclasses.dataclass

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 
 from kinetics_tfds.acquire.config import AcquireConfig
 from kinetics_tfds.acquire.reports.dry_run import TYPICAL_CLIP_BYTES
-from kinetics_tfds.acquire.run.progress import describe_seconds, units_seconds
+from kinetics_tfds.acquire.run.progress import units_seconds
 from kinetics_tfds.acquire.run.unit_worker import rate_limiter_of
 from kinetics_tfds.acquire.source import Source
 from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.acquire.store.clip_store import Store
 from kinetics_tfds.acquire.store.local import LocalStore
 from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.durations import format_duration
 from kinetics_tfds.errors import KineticsError
 
 # YouTube changes every few weeks; releases of yt-dlp follow within days.
@@ -206,7 +207,7 @@ def check_breaker(source: Source, config: AcquireConfig) -> Finding:
             source.name, Level.FAILURE, f"its rate limiter cannot be read: {error}", "Set `state` in the config."
         )
     if until > time.time():
-        seen = f"asked to be left alone for {describe_seconds(until - time.time())} more"
+        seen = f"asked to be left alone for {format_duration(until - time.time())} more"
         return Finding(source.name, Level.WARNING, seen, "A run will wait that long by itself.")
     return Finding(source.name, Level.OK, "no refusal is pending")
 
@@ -221,5 +222,5 @@ def estimate(source: Source, clips: Sequence[Clip]) -> Finding:
     limits = source.rate_limit.units_per_hour
     rate = f"{limits:,} an hour" if limits else "no hourly limit"
     return Finding(
-        source.name, Level.OK, f"{units:,} {word}; {rate}: at least {describe_seconds(seconds)} from this address"
+        source.name, Level.OK, f"{units:,} {word}; {rate}: at least {format_duration(seconds)} from this address"
     )

@@ -10,7 +10,7 @@ from kinetics_tfds.acquire.ledger.attempts import AttemptsByClip
 from kinetics_tfds.acquire.ledger.records import Record, read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.run.passes import have_keys
-from kinetics_tfds.acquire.run.progress import describe_seconds, units_seconds
+from kinetics_tfds.acquire.run.progress import units_seconds
 from kinetics_tfds.acquire.run.schedule import RetryRules, make_schedule
 from kinetics_tfds.acquire.run.unit_worker import cache_of
 from kinetics_tfds.acquire.siblings import Siblings, find_siblings
@@ -18,6 +18,7 @@ from kinetics_tfds.acquire.source import FetchFailure, PlanContext, Source
 from kinetics_tfds.acquire.store.clip_store import Store
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import KineticsVersion
+from kinetics_tfds.durations import format_duration
 
 # Ten seconds of 340x256 in H.264 with sound; the published collections hold 1.3 to 1.6 MB a clip at mixed sizes.
 TYPICAL_CLIP_BYTES = 1_000_000
@@ -48,7 +49,7 @@ def describe(
         lines.append(
             f"{source.name} ({source.kind}): {len(due.now) - missed:,} rows in {units:,} units to try now, "
             f"{missed:,} it does not have, {due.later:,} a little later, {due.another_day:,} another day, "
-            f"{due.done_with:,} no more; at its rate_limit at least {describe_seconds(seconds)}"
+            f"{due.done_with:,} no more; at its rate_limit at least {format_duration(seconds)}"
         )
     typical = sizes.total / sizes.count if sizes.count else TYPICAL_CLIP_BYTES
     lines.append(f"disk: up to about {most * typical / 1e9:,.1f} GB more, at {typical / 1e6:.2f} MB a clip")

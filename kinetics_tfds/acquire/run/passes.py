@@ -17,7 +17,7 @@ from kinetics_tfds.acquire.config import AcquireConfig
 from kinetics_tfds.acquire.ledger.attempts import AttemptsByClip, KeySet
 from kinetics_tfds.acquire.ledger.records import LedgerWriter, Record, clip_key, read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass
-from kinetics_tfds.acquire.run.progress import Progress, describe_seconds, shown
+from kinetics_tfds.acquire.run.progress import Progress, shown
 from kinetics_tfds.acquire.run.schedule import RetryRules, Schedule, jitter, make_schedule
 from kinetics_tfds.acquire.run.stop import stopping
 from kinetics_tfds.acquire.run.unit_worker import Task, Worker, cache_of, make_record
@@ -30,6 +30,7 @@ from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.clips.listing import Listing
 from kinetics_tfds.clips.match import match_clips
+from kinetics_tfds.durations import format_duration
 
 RunPass = Callable[[Task, WorkList], None]
 Counts = collections.Counter[OutcomeClass]
@@ -217,7 +218,7 @@ def _without_missed(
 
 
 def _wait(run: Run, source: Source, until: float, rows: int) -> None:
-    run.say(f"{source.name}: {rows:,} rows are tried again in {describe_seconds(max(until - time.time(), 0))}")
+    run.say(f"{source.name}: {rows:,} rows are tried again in {format_duration(max(until - time.time(), 0))}")
     while (left := until - time.time()) > 0:
         _check()
         time.sleep(min(left, 0.2))

@@ -13,6 +13,7 @@ from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.run.work_list import WorkList
 from kinetics_tfds.acquire.source import RateLimit
 from kinetics_tfds.acquire.store.clip_store import Store
+from kinetics_tfds.durations import format_duration
 
 _WORDS = {
     OutcomeClass.DONE: "stored",
@@ -101,7 +102,7 @@ class Progress:
         left = self.remaining_seconds()
         if left is not None and self._clips < self._work.clips:
             end = time.strftime("%a %d %b %H:%M", time.localtime(time.time() + left))
-            line += f"; about {describe_seconds(left)} to go (until {end})"
+            line += f"; about {format_duration(left)} to go (until {end})"
         return line
 
 
@@ -110,21 +111,6 @@ def units_seconds(units: int, rate_limit: RateLimit) -> float:
     by_pause = units * sum(rate_limit.pause) / 2
     by_hour = units / rate_limit.units_per_hour * 3600 if rate_limit.units_per_hour else 0.0
     return max(by_pause, by_hour)
-
-
-def describe_seconds(seconds: float) -> str:
-    """Returns a time span in words.
-
-    >>> describe_seconds(45), describe_seconds(5400), describe_seconds(62.5 * 86400)
-    ('45 s', '1.5 h', '62.5 days')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 2 * 86400:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.1f} days"
 
 
 @contextlib.contextmanager

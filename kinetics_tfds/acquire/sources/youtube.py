@@ -11,7 +11,6 @@ import dataclasses
 import itertools
 import pathlib
 import random
-import re
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +20,7 @@ from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit
 from kinetics_tfds.acquire.sources.classify import classify
 from kinetics_tfds.acquire.store.clip_store import disk_full
-from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.annotations.clip import VIDEO_ID, Clip
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError, ConfigError
 
@@ -31,7 +30,6 @@ GUEST_RATE_LIMIT = RateLimit(
 )
 
 _WATCH = "https://www.youtube.com/watch?v={youtube_id}"
-_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _plugins_lock = threading.Lock()
 
 
@@ -102,7 +100,7 @@ class YouTube:
         """Yields one unit a video."""
         by_video = sorted(clips, key=lambda clip: clip.youtube_id)
         for video, group in itertools.groupby(by_video, key=lambda clip: clip.youtube_id):
-            if not _ID.fullmatch(video):
+            if not VIDEO_ID.fullmatch(video):
                 raise AcquireError(
                     f"{video!r} is no video id.",
                     "Put the annotation file right: an id is 11 of A-Z, a-z, 0-9, - and _.",

@@ -15,12 +15,11 @@ import re
 from collections.abc import Iterator
 from typing import Protocol
 
-from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.annotations.clip import VIDEO_ID, Clip
 from kinetics_tfds.clips.listing import Listing
 from kinetics_tfds.errors import AcquireError
 
 HIDDEN = ".acquire"
-_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _NOT_IN_FOLDER = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 
 
@@ -124,7 +123,7 @@ def clip_path(clip: Clip, suffix: str = ".mp4") -> str:
     >>> clip_path(Clip(Split.TEST, "-abc_DEF123", 7, 17))
     'test/-abc_DEF123_000007_000017.mp4'
     """
-    if not _ID.fullmatch(clip.youtube_id):
+    if not VIDEO_ID.fullmatch(clip.youtube_id):
         raise AcquireError(
             f"The row {clip.id!r} of {clip.split} has no valid video id: {clip.youtube_id!r}.",
             "Put the annotation file right: an id is 11 characters out of A-Z, a-z, 0-9, - and _.",

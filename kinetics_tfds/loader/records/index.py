@@ -23,6 +23,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from etils import epath
 
+from kinetics_tfds.annotations.clip import UNLABELLED
 from kinetics_tfds.loader.records.record_walk import Mark, walk_records
 from kinetics_tfds.loader.records.source import Source
 
@@ -30,7 +31,6 @@ from kinetics_tfds.loader.records.source import Source
 _FRAMING = 16
 _MANIFEST = "manifest.parquet"
 _COLUMNS = ["split", "state", "shard", "index", "bytes", "id", "label"]
-_UNLABELLED = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _from_manifest(source: Source) -> list[list[Mark]] | None:
         split, shard, size, key, label = row
         marks = of_shard.setdefault((split, shard), [])
         start = marks[-1].end if marks else 0
-        marks.append(Mark(start, start + size + _FRAMING, labels.get(label, _UNLABELLED), key.encode()))
+        marks.append(Mark(start, start + size + _FRAMING, labels.get(label, UNLABELLED), key.encode()))
     found = [of_shard.get((str(name.split), name.shard_index or 0), []) for name in names]
     # A manifest that counts other records than TFDS does is one of other shards.
     return found if all(len(marks) == total for marks, total in zip(found, source.totals, strict=True)) else None
@@ -120,7 +120,7 @@ def _by_walking(source: Source) -> list[list[Mark]]:
             found = []
         end = found[-1].end if found else 0
         # What is not there is found missing when it is read, and named then.
-        return found + [Mark(end, end, _UNLABELLED, b"")] * (total - len(found))
+        return found + [Mark(end, end, UNLABELLED, b"")] * (total - len(found))
 
     with concurrent.futures.ThreadPoolExecutor(32) as pool:
         return list(pool.map(marks, source.paths, source.totals))

@@ -6,12 +6,13 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from kinetics_tfds.annotations.clip import UNLABELLED
+
 _LENGTH = struct.Struct("<Q")
 _HEAD = 12  # a length and its checksum
 _TAIL = 4  # the data's checksum
 # Keys of the schema and the numbers before their values fit into this many bytes.
 _PEEK = 64
-_UNLABELLED = -1
 
 
 class Mark(NamedTuple):
@@ -43,7 +44,7 @@ def walk_records(file: BinaryIO, count: int) -> Iterator[Mark]:
         end = data + _LENGTH.unpack_from(head)[0] + _TAIL
         if end > size:
             # Cut off, or its length is damaged, and with it the place of the next one.
-            yield Mark(offset, size, _UNLABELLED, b"")
+            yield Mark(offset, size, UNLABELLED, b"")
             return
         label, key = _peek(file, data, end - _TAIL)
         yield Mark(offset, end, label, key)
@@ -69,7 +70,7 @@ def _peek(file: BinaryIO, start: int, end: int) -> tuple[int, bytes]:
             at += inside + length
         return _int64(found.get(b"label", b"")), _bytes(found.get(b"id", b""))
     except (IndexError, ValueError):
-        return _UNLABELLED, b""
+        return UNLABELLED, b""
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
@@ -95,7 +96,7 @@ def _payload(value: bytes, depth: int) -> bytes:
 def _int64(value: bytes) -> int:
     """Returns the number of a feature {int64_list: {value: packed}}; -1 where there is none."""
     if not value:
-        return _UNLABELLED
+        return UNLABELLED
     number, _ = _number(_payload(value, 3), 0)
     return number - (1 << 64) if number >> 63 else number
 

@@ -208,7 +208,7 @@ def test_doctor_parts(tmp_path, monkeypatch):
     bad = AcquireConfig(sources=(YouTube(),), state=tmp_path / "file" / "state")
     assert doctor.check_state(bad).level is doctor.Level.FAILURE
     slow = YouTube(rate_limit=RateLimit(units_per_hour=300))
-    assert "at least 62.5 days" in doctor.estimate(slow, list(_clips(450_000))).what
+    assert "at least 62 d 12 h" in doctor.estimate(slow, list(_clips(450_000))).what
 
 
 def _clips(count: int):

@@ -18,8 +18,8 @@ from kinetics_tfds.file_systems import is_local
 
 
 @contextlib.contextmanager
-def parquet_writer(path: epath.Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """Gives a writer; the file is there when the context ends without an error."""
+def parquet_writer(path: epath.PathLike, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Gives a writer of row groups; the file exists when the context ends without an error."""
     if is_local(path):
         with pq.ParquetWriter(os.fspath(path), schema, compression="zstd") as writer:
             yield writer
@@ -27,15 +27,22 @@ def parquet_writer(path: epath.Path, schema: pa.Schema) -> Iterator[pq.ParquetWr
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         yield writer
-    path.write_bytes(sink.getvalue().to_pybytes())
+    epath.Path(path).write_bytes(sink.getvalue().to_pybytes())
 
 
-def open_parquet(path: epath.Path) -> pq.ParquetFile:
+def write_parquet(path: epath.PathLike, table: pa.Table) -> None:
+    """Writes a whole table, with its schema's metadata."""
+    with parquet_writer(path, table.schema) as writer:
+        writer.write_table(table)
+
+
+def open_parquet(path: epath.PathLike) -> pq.ParquetFile:
     """Opens a file for reading.
 
     Raises:
-        OSError, pa.ArrowException: it is not there, or no Parquet file.
+        OSError: it does not exist.
+        pa.ArrowException: it is no Parquet file.
     """
     if is_local(path):
         return pq.ParquetFile(os.fspath(path))
-    return pq.ParquetFile(pa.BufferReader(path.read_bytes()))
+    return pq.ParquetFile(pa.BufferReader(epath.Path(path).read_bytes()))
