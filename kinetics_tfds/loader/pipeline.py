@@ -15,7 +15,7 @@ from kinetics_tfds.loader.frames.choosing import Element
 from kinetics_tfds.loader.plan import Plan
 from kinetics_tfds.loader.randomness import shuffled, stage_seeds
 from kinetics_tfds.loader.records.reading import Addresses, read_record, read_records
-from kinetics_tfds.loader.sharding import part
+from kinetics_tfds.slices import even_slice
 
 # Decoded clips that may be in work at the same time, in bytes; see `_workers`.
 _DECODED_BUDGET = 1 << 30
@@ -31,7 +31,7 @@ def build(plan: Plan) -> tf.data.Dataset:
 def places(plan: Plan) -> tf.data.Dataset:
     """Returns (row of the index, epoch), int64 scalars: what is read, in which order."""
     records = len(plan.index)
-    mine = part(records, *plan.shard)
+    mine = even_slice(records, *plan.shard)
     if not plan.training:
         return tf.data.Dataset.range(mine.start, mine.stop).map(lambda row: (row, tf.constant(0, tf.int64)))
     # 2**31 epochs are the most that seeds tell apart.

@@ -1,4 +1,4 @@
-"""Many hosts: each reads an even, contiguous part of an epoch's order. Parts differ by one record at most."""
+"""Many hosts: each reads an even, contiguous part of an epoch's order (`slices.even_slice`)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,3 @@ def check_shard(shard: tuple[int, int]) -> tuple[int, int]:
             "Give (index of this host, number of hosts), such as (jax.process_index(), jax.process_count()).",
         )
     return index, count
-
-
-def part(records: int, index: int, count: int) -> range:
-    """Returns which places of an order of `records` host `index` of `count` reads.
-
-    >>> [part(10, index, 4) for index in range(4)]
-    [range(0, 2), range(2, 5), range(5, 7), range(7, 10)]
-    """
-    return range(records * index // count, records * (index + 1) // count)

@@ -18,6 +18,7 @@ from kinetics_tfds.clips.media import MediaFile
 from kinetics_tfds.decode.types import DecodeSettings
 from kinetics_tfds.errors import ConfigError
 from kinetics_tfds.planning.predict import predict_bytes
+from kinetics_tfds.slices import even_slice
 
 TARGET_SHARD_BYTES = 512 << 20
 # TFDS's names hold five digits of shard number.
@@ -144,8 +145,8 @@ class SplitPlan:
     def shards(self) -> Iterator[ShardPlan]:
         """Yields the shards in order."""
         for index in range(self.num_shards):
-            start, stop = slice_bounds(len(self.clips), self.num_shards, index)
-            yield ShardPlan(self.split, index, self.num_shards, self.clips[start:stop])
+            part = even_slice(len(self.clips), index, self.num_shards)
+            yield ShardPlan(self.split, index, self.num_shards, self.clips[part.start : part.stop])
 
 
 def shard_name(split: str, index: int, num_shards: int) -> str:
@@ -155,15 +156,6 @@ def shard_name(split: str, index: int, num_shards: int) -> str:
     'train-00003-of-00012'
     """
     return f"{split}-{index:05d}-of-{num_shards:05d}"
-
-
-def slice_bounds(clips: int, num_shards: int, index: int) -> tuple[int, int]:
-    """Returns the first and last (exclusive) position of a shard's clips; sizes differ by one at most.
-
-    >>> [slice_bounds(10, 4, index) for index in range(4)]
-    [(0, 2), (2, 5), (5, 7), (7, 10)]
-    """
-    return clips * index // num_shards, clips * (index + 1) // num_shards
 
 
 def order_key(clip: Clip) -> tuple[bytes, str, float, float]:

@@ -9,16 +9,12 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
-import struct
 from collections.abc import Iterator
 
-import google_crc32c
 from etils import epath
 
+from kinetics_tfds import tfrecord
 from kinetics_tfds.errors import VerifyError
-
-TFRECORD_OVERHEAD = 16  # bytes a record takes beside its data: length and two checksums
-_CRC_MASK = 0xA282EAD8
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,30 +51,26 @@ def read_records(path: epath.PathLike, file_format: str) -> Iterator[RawRecord]:
     )
 
 
-def _masked_crc(data: bytes) -> int:
-    """The checksum of TFRecord files: CRC-32C, turned by 15 bits, plus a constant."""
-    crc = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + _CRC_MASK) & 0xFFFFFFFF
-
-
 def _read_tfrecord(path: epath.Path) -> Iterator[RawRecord]:
     size = path.stat().length
     with path.open("rb") as file:
-        while head := file.read(12):
-            if len(head) < 12:
-                yield RawRecord(None, f"the file ends within the record's header, {len(head)} bytes into it")
+        while header := file.read(tfrecord.HEADER_BYTES):
+            if len(header) < tfrecord.HEADER_BYTES:
+                yield RawRecord(None, f"the file ends within the record's header, {len(header)} bytes into it")
                 return
-            length, length_crc = struct.unpack("<QI", head)
-            if _masked_crc(head[:8]) != length_crc:
+            length = tfrecord.read_length(header)
+            if length is None:
                 # Without its length nobody knows where the next record starts.
                 yield RawRecord(None, "the checksum of its length is wrong; the file cannot be read from here on")
                 return
             left = size - file.tell()
-            if length + 4 > left:
-                yield RawRecord(None, f"the file ends within the record: {length + 4} bytes expected, {left} are left")
+            wanted = length + tfrecord.FOOTER_BYTES
+            if wanted > left:
+                yield RawRecord(None, f"the file ends within the record: {wanted} bytes expected, {left} are left")
                 return
-            data, (data_crc,) = file.read(length), struct.unpack("<I", file.read(4))
-            yield RawRecord(data, None if _masked_crc(data) == data_crc else "the checksum of its data is wrong")
+            data = file.read(length)
+            intact = tfrecord.is_intact(data, file.read(tfrecord.FOOTER_BYTES))
+            yield RawRecord(data, None if intact else "the checksum of its data is wrong")
 
 
 def _read_array_record(path: str) -> Iterator[RawRecord]:

@@ -25,6 +25,7 @@ from kinetics_tfds.errors import ConfigError, PlanMismatchError, VerifyError
 from kinetics_tfds.prepared.dataset import Prepared, open_prepared
 from kinetics_tfds.prepared.records import read_records
 from kinetics_tfds.prepared.stats import jpeg_size
+from kinetics_tfds.slices import even_slice
 
 # The only rate that the readers know.
 AUDIO_RATE = 48_000
@@ -168,12 +169,11 @@ def _context(features: Mapping[str, Any], class_names: Sequence[str]) -> dict[st
 def _records(prepared: Prepared, export: Export, index: int) -> Iterator[bytes]:
     """Yields the dataset's records that belong to an output shard."""
     lengths = prepared.lengths(export.split)
-    total = sum(lengths)
-    first, end = (total * edge // export.num_shards for edge in (index, index + 1))
-    place = 0
+    part = even_slice(sum(lengths), index, export.num_shards)
+    before = 0  # records of the shards before this one
     for number, length in enumerate(lengths):
-        low, high = max(first - place, 0), min(end - place, length)
-        place += length
+        low, high = max(part.start - before, 0), min(part.stop - before, length)
+        before += length
         if low >= high:
             continue
         shard = prepared.shard(export.split, number)

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.prepared.dataset import Prepared, read_json
 from kinetics_tfds.prepared.problem import Problem
-from kinetics_tfds.prepared.records import TFRECORD_OVERHEAD
 from kinetics_tfds.shards import finish, manifest
+from kinetics_tfds.tfrecord import FRAMING_BYTES
 
 # Any reader that lists files by pattern would take these for shards.
 _SHARD_LIKE = re.compile(r"\.(tfrecord|array_record|riegeli)\b|-\d{5}-of-\d{5}")
@@ -60,7 +60,7 @@ def _check_info(prepared: Prepared) -> Iterator[Problem]:
             yield Problem(_INFO, None, None, f"split {split!r} is {'extra' if split in there else 'missing'}")
             continue
         lengths = prepared.lengths(split)
-        size = prepared.record_bytes(split) + TFRECORD_OVERHEAD * sum(lengths)
+        size = prepared.record_bytes(split) + FRAMING_BYTES * sum(lengths)
         if [int(length) for length in there[split].get("shardLengths", ())] != lengths:
             yield Problem(_INFO, None, None, f"the shard lengths of {split} are not the manifest's")
         if identity.file_format == "tfrecord" and int(there[split].get("numBytes", 0)) != size:

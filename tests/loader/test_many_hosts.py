@@ -10,13 +10,11 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from records import clip_id, make_example, write_dataset
 
 from kinetics_tfds import loader
 from kinetics_tfds.errors import ConfigError
-from kinetics_tfds.loader.sharding import part
+from kinetics_tfds.slices import even_slice
 
 HERE = pathlib.Path(__file__).parent
 SAMPLING, SPATIAL = loader.CentreClip(2), loader.Resize(16)
@@ -41,14 +39,6 @@ def builders(folder):
 
 def _ids(dataset):
     return [key for batch in dataset.as_numpy_iterator() for key in batch["id"][batch["mask"]]]
-
-
-@settings(max_examples=200, deadline=None)
-@given(records=st.integers(0, 10_000), count=st.integers(1, 300))
-def test_parts_are_disjoint_complete_and_even(records, count):
-    parts = [part(records, index, count) for index in range(count)]
-    assert [place for one in parts for place in one] == list(range(records))
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 SLOW = pytest.mark.slow
@@ -89,7 +79,7 @@ def test_training_hosts_take_the_same_number_of_steps(builders, files):
     seen = [_ids(dataset) for dataset in datasets]
     assert [len(ids) for ids in seen] == [2 * (3 * 5 // 2)] * 4
     assert all(dataset.cardinality().numpy() == 7 for dataset in datasets)
-    first_epoch = [key for host, ids in enumerate(seen) for key in ids[: len(part(CLIPS, host, 4))]]
+    first_epoch = [key for host, ids in enumerate(seen) for key in ids[: len(even_slice(CLIPS, host, 4))]]
     assert sorted(first_epoch) == [clip_id(i).encode() for i in range(CLIPS)], "an epoch deals out every clip once"
     assert max(collections.Counter(itertools.chain(*seen)).values()) <= 5
     # Each epoch deals anew: over five of them every host has met more clips than one part holds.

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import collections
-import itertools
 
 import pytest
 from hypothesis import given
@@ -19,7 +18,6 @@ from kinetics_tfds.planning.plan import (
     order_key,
     plan_split,
     plan_splits,
-    slice_bounds,
 )
 
 ID = st.text("abcABC019_-", min_size=11, max_size=11)
@@ -89,14 +87,6 @@ def test_shards_are_contiguous_and_nearly_equal(clips, num_shards):
     sizes = {len(shard.clips) for shard in shards}
     assert not sizes or (min(sizes) >= 1 and max(sizes) - min(sizes) <= 1)
     assert [shard.index for shard in shards] == list(range(len(shards)))
-
-
-@given(st.integers(1, 10_000), st.integers(1, 300))
-def test_slices_cover_everything_once(clips, num_shards):
-    bounds = [slice_bounds(clips, num_shards, index) for index in range(num_shards)]
-    assert bounds[0][0] == 0
-    assert bounds[-1][1] == clips
-    assert all(before[1] == after[0] for before, after in itertools.pairwise(bounds))
 
 
 @given(CLIPS, st.integers(0, 39))

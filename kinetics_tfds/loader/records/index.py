@@ -26,9 +26,8 @@ from etils import epath
 from kinetics_tfds.annotations.clip import UNLABELLED
 from kinetics_tfds.loader.records.record_walk import Mark, walk_records
 from kinetics_tfds.loader.records.source import Source
+from kinetics_tfds.tfrecord import FRAMING_BYTES
 
-# A TFRecord frames its data with a length and two checksums.
-_FRAMING = 16
 _MANIFEST = "manifest.parquet"
 _COLUMNS = ["split", "state", "shard", "index", "bytes", "id", "label"]
 
@@ -60,10 +59,6 @@ class Index:
     def only(self, labels: tuple[int, ...]) -> Index:
         """Returns the records with one of these labels."""
         return self._rows(np.isin(self.label, labels))
-
-    def part(self, index: int, count: int) -> Index:
-        """Returns the even, contiguous part of host `index` of `count`."""
-        return self._rows(slice(len(self) * index // count, len(self) * (index + 1) // count))
 
     def _rows(self, rows: np.ndarray | slice) -> Index:
         columns = ("file", "number", "offset", "label", "id")
@@ -105,7 +100,7 @@ def _from_manifest(source: Source) -> list[list[Mark]] | None:
         split, shard, size, key, label = row
         marks = of_shard.setdefault((split, shard), [])
         start = marks[-1].end if marks else 0
-        marks.append(Mark(start, start + size + _FRAMING, labels.get(label, UNLABELLED), key.encode()))
+        marks.append(Mark(start, start + size + FRAMING_BYTES, labels.get(label, UNLABELLED), key.encode()))
     found = [of_shard.get((str(name.split), name.shard_index or 0), []) for name in names]
     # A manifest that counts other records than TFDS does is one of other shards.
     return found if all(len(marks) == total for marks, total in zip(found, source.totals, strict=True)) else None

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from kinetics_tfds.annotations.clip import UNLABELLED
+from kinetics_tfds.tfrecord import FOOTER_BYTES, HEADER_BYTES, read_length
 
-_LENGTH = struct.Struct("<Q")
-_HEAD = 12  # a length and its checksum
-_TAIL = 4  # the data's checksum
 # Keys of the schema and the numbers before their values fit into this many bytes.
 _PEEK = 64
 
@@ -37,16 +34,17 @@ def walk_records(file: BinaryIO, count: int) -> Iterator[Mark]:
     offset = 0
     for _ in range(count):
         file.seek(offset)
-        head = file.read(_HEAD)
-        if len(head) < _HEAD:
+        header = file.read(HEADER_BYTES)
+        if len(header) < HEADER_BYTES:
             return
-        data = offset + _HEAD
-        end = data + _LENGTH.unpack_from(head)[0] + _TAIL
-        if end > size:
+        length = read_length(header)
+        data = offset + HEADER_BYTES
+        end = size if length is None else data + length + FOOTER_BYTES
+        if length is None or end > size:
             # Cut off, or its length is damaged, and with it the place of the next one.
             yield Mark(offset, size, UNLABELLED, b"")
             return
-        label, key = _peek(file, data, end - _TAIL)
+        label, key = _peek(file, data, end - FOOTER_BYTES)
         yield Mark(offset, end, label, key)
         offset = end
 
