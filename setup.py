@@ -67,7 +67,7 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
-    packages=setuptools.find_packages(include=["kinetics_tfds*", "beam_pipelines*"]),
+    packages=setuptools.find_namespace_packages(include=["kinetics_tfds*", "beam_pipelines*"]),
     package_data={
         "kinetics_tfds": [
             "*/README.md",

@@ -1,1 +1,0 @@
-"""Kinetics-700 as a TFDS dataset."""

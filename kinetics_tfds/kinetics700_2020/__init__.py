@@ -1,1 +1,0 @@
-"""Kinetics-700-2020 as a TFDS dataset."""

@@ -1,0 +1,92 @@
+"""What CONTRIBUTING says about adding things is done in a copy of the tree, and tried there as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+from clip_folder import make_clip_folder
+from extensions import FileChange, read_example
+from media import make_video
+
+from kinetics_tfds.annotations.clip import Split
+
+MOST_FILES = 3
+pytestmark = [pytest.mark.slow]
+
+
+@pytest.fixture
+def tree(repo, tmp_path) -> pathlib.Path:
+    """A copy of the packages."""
+    root = tmp_path / "tree"
+    for name in ("kinetics_tfds", "beam_pipelines"):
+        shutil.copytree(repo / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+def extend(repo: pathlib.Path, tree: pathlib.Path, heading: str) -> list[FileChange]:
+    changes = read_example(repo / "CONTRIBUTING.md", heading)
+    assert len({change.path for change in changes}) <= MOST_FILES
+    for change in changes:
+        change.apply(tree)
+    return changes
+
+
+def run(tree: pathlib.Path, *command: str, cwd: pathlib.Path) -> str:
+    env = {**os.environ, "PYTHONPATH": str(tree), "XDG_CACHE_HOME": str(cwd / "cache")}
+    bin_folder = pathlib.Path(sys.executable).parent
+    ran = subprocess.run(
+        [str(bin_folder / command[0]), *command[1:]], cwd=cwd, env=env, capture_output=True, text=True, timeout=280
+    )
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
+    return ran.stdout
+
+
+def test_a_dataset(repo, tree, tmp_path):
+    extend(repo, tree, "Another YouTube-based dataset")
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    rows = [("high jump", "abcdefghijk", "train"), ("rowing", "bcdefghijkl", "val")]
+    for label, video, split in rows:
+        make_video(clips / f"{video}_000003_000005.mp4", seconds=2, fps=10, width=64, height=48)
+        (clips / f"sports_{split}.csv").write_text(
+            f"label,youtube_id,time_start,time_end,split\n{label},{video},3,5,{split}\n", encoding="utf-8"
+        )
+    run(
+        tree,
+        "tfds",
+        "build",
+        "sports2",
+        "--imports=kinetics_tfds",
+        f"--manual_dir={clips}",
+        "--data_dir=data",
+        cwd=tmp_path,
+    )
+    code = (
+        "import tensorflow_datasets as tfds, kinetics_tfds\n"
+        "ds, info = tfds.load('sports2', split='validation', data_dir='data', with_info=True)\n"
+        "print([info.features['label'].int2str(int(r['label'])) for r in ds])"
+    )
+    assert run(tree, "python", "-c", code, cwd=tmp_path).splitlines()[-1] == "['rowing']"
+
+
+def test_a_record_field(repo, tree, tmp_path):
+    extend(repo, tree, "A record field")
+    clips = make_clip_folder(tmp_path / "clips", {Split.TRAIN: 2})
+    config = json.dumps({"name": "tiny", "short_side": 32, "fps": 5})
+    run(
+        *(tree, "tfds", "build", "kinetics600", "--imports=kinetics_tfds", f"--config={config}"),
+        *(f"--manual_dir={clips.root}", "--data_dir=data"),
+        cwd=tmp_path,
+    )
+    code = (
+        "import tensorflow_datasets as tfds\n"
+        "ds = tfds.load('kinetics600/tiny', split='train', data_dir='data')\n"
+        "print(sorted({r['codec'].numpy().decode() for r in ds}))"
+    )
+    assert run(tree, "python", "-c", code, cwd=tmp_path).splitlines()[-1] == "['h264']"
