@@ -45,7 +45,9 @@ EXTRAS = {
         "dill>=0.4,<0.5",  # tfds.testing.DatasetBuilderTestCase imports it
         "hypothesis>=6.150,<7",
         "import-linter>=2.16,<3",
+        "ipykernel>=7,<8",  # with nbclient, runs examples/tour.ipynb
         "jax>=0.10,<0.11",
+        "nbclient>=0.11,<0.12",
         "pandas>=3,<4",
         "pyright[nodejs]==1.1.414",  # brings its own Node
         "pytest>=9,<10",

@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from kinetics_tfds.annotations.clip import Split
 from kinetics_tfds.errors import ConfigError, TooManyFailuresError, WorkerError
+from kinetics_tfds.notebooks import no_cell_labels
 from kinetics_tfds.planning.plan import SplitPlan
 from kinetics_tfds.shards.failures import exceeds
 from kinetics_tfds.shards.progress import Progress
@@ -138,10 +139,11 @@ def _run_pipeline(transform: WriteShards, options: PipelineOptions, runner: Any,
     if runner == "FnApiRunner":
         # It says a lot about its own stages, and `tfds` shows everything.
         logging.getLogger("apache_beam").setLevel(logging.WARNING)
-    pipeline = beam.Pipeline(runner=runner, options=options)
-    _ = pipeline | transform
     try:
-        pipeline.run().wait_until_finish()
+        with no_cell_labels():
+            pipeline = beam.Pipeline(runner=runner, options=options)
+            _ = pipeline | transform
+            pipeline.run().wait_until_finish()
     except Exception as error:
         found = staging.read_error()
         if found is None and "KeyboardInterrupt" in str(error):
