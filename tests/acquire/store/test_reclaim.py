@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from media import make_video
@@ -31,13 +32,14 @@ def make_run(root: pathlib.Path) -> Run:
 
 def be_killed(root: pathlib.Path) -> None:
     """Acquires, and is killed when the second clip is to become visible."""
-    publish, count = LocalStore.publish, [0]
+    publish, one_at_a_time, published = LocalStore.publish, threading.Lock(), []
 
     def killed(self, path, relative):
-        count[0] += 1
-        if count[0] == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        publish(self, path, relative)
+        with one_at_a_time:
+            if published:
+                os.kill(os.getpid(), signal.SIGKILL)
+            publish(self, path, relative)
+            published.append(relative)
 
     LocalStore.publish = killed
     acquire(make_run(root))
@@ -47,8 +49,8 @@ def be_killed(root: pathlib.Path) -> None:
 def killed(tmp_path) -> pathlib.Path:
     for clip in CLIPS:
         make_video(tmp_path / "old" / f"{clip.id}.mp4", seconds=2, fps=10, width=96, height=64)
-    folder = str(pathlib.Path(__file__).parent)
-    code = f"import sys, pathlib; sys.path[:0] = [{folder!r}, {os.path.dirname(folder)!r}]; "
+    here = pathlib.Path(__file__)
+    code = f"import sys, pathlib; sys.path[:0] = [{str(here.parent)!r}, {str(here.parents[2])!r}]; "
     code += "from test_reclaim import be_killed; be_killed(pathlib.Path(sys.argv[1]))"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
