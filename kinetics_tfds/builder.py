@@ -6,10 +6,11 @@ the private hook `_generate_splits` is overridden.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import tensorflow_datasets as tfds
@@ -23,11 +24,9 @@ from kinetics_tfds.features import make_features, to_example
 
 if TYPE_CHECKING:
     from kinetics_tfds.annotations.clip import Split
+    from kinetics_tfds.clips.inputs import Inputs
     from kinetics_tfds.planning.fingerprint import BuildIdentity
-    from kinetics_tfds.planning.inputs import Inputs
     from kinetics_tfds.planning.plan import PlannedClip, SplitPlan
-    from kinetics_tfds.shards.staging import Staging
-    from kinetics_tfds.shards.table import Summary
 
 if pathlib.Path(sys.argv[0]).stem == "tfds":
     show_errors_plainly()  # that program is TFDS's, and would show a traceback first
@@ -55,10 +54,10 @@ the official ones are downloaded where there are none. Without clips: --config=s
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        from kinetics_tfds.shards import finish
+        from kinetics_tfds.shards import commit
 
         config = self.kinetics_config
-        finish.check_same_settings(
+        commit.check_same_settings(
             self.data_path, config.name, config.identity(), KineticsConfig(name=config.name).identity()
         )
 
@@ -106,21 +105,20 @@ the official ones are downloaded where there are none. Without clips: --config=s
         Raises:
             KineticsError: something that the user can put right.
         """
-        from kinetics_tfds.shards import finish, lock
+        from kinetics_tfds.shards import commit, lock
 
         download_config = download_config or tfds.download.DownloadConfig()
         mode = download_config.download_mode
-        if mode == tfds.GenerateMode.UPDATE_DATASET_INFO or (self.data_path.exists() and not mode.overwrite_dataset):
+        is_prepared = self.data_path.exists() and not mode.overwrite_dataset
+        writes = mode != tfds.GenerateMode.UPDATE_DATASET_INFO and not is_prepared
+        with lock.build_lock(lock.lock_path(self.data_path)) if writes else contextlib.nullcontext():
             super().download_and_prepare(download_config=download_config, **kwargs)
-            finish.clear_up(self.data_path)
-            return
-        with lock.build_lock(lock.lock_path(self.data_path)):
-            super().download_and_prepare(download_config=download_config, **kwargs)
-        finish.clear_up(self.data_path)
+        commit.complete(self.data_path, _file_names(self.info.splits.values()))
 
     def _generate_splits(self, dl_manager: Any, download_config: Any) -> Sequence[tfds.core.SplitInfo]:
-        from kinetics_tfds.shards import finish, run, table, write
-        from kinetics_tfds.shards.staging import open_staging
+        from kinetics_tfds.shards import commit, manifest, run, write
+        from kinetics_tfds.shards.resume import open_staging
+        from kinetics_tfds.shards.summary import format_table
 
         assert self.info.file_format is not None
         file_format = self.info.file_format.value
@@ -129,10 +127,14 @@ the official ones are downloaded where there are none. Without clips: --config=s
         print(inputs.describe())
         plans = self.plan(inputs, download_config)
         identity = self._identity(plans, file_format)
-        folder = self.data_path.parent
-        staging = open_staging(folder, identity, plans, overwrite=download_config.download_mode.overwrite_dataset)
-        finish.take_back(staging, folder, str(self.version), self.data_path)
-        summary = run.run_build(
+        commit.remove_unfinished(self.data_path, str(self.version))
+        staging = open_staging(
+            self.data_path.parent / str(self.version),  # `data_path` is TFDS's unfinished folder here
+            identity,
+            plans,
+            overwrite=download_config.download_mode.overwrite_dataset,
+        )
+        result = run.run_build(
             staging,
             write.BuildJob(_absolute(staging.path), identity.fingerprint, self.KINETICS, _absolute(inputs.root)),
             plans,
@@ -140,28 +142,20 @@ the official ones are downloaded where there are none. Without clips: --config=s
             options=download_config.beam_options,
             runner=download_config.beam_runner,
         )
-        print(table.format_table(summary))
-        return self._move_in(staging, identity, plans, summary)
-
-    def _move_in(
-        self, staging: Staging, identity: BuildIdentity, plans: dict[Split, SplitPlan], summary: Summary
-    ) -> list[tfds.core.SplitInfo]:
-        from kinetics_tfds.shards import finish, manifest, run
-
-        finish.write_config(self.data_path, identity)
-        manifest.write_manifest(self.data_path, plans, run.read_reports(staging, plans))
-        infos = []
-        for split, counts in summary.splits.items():
-            if not counts.written:  # TFDS cannot read a split without a record
-                continue
-            info = tfds.core.SplitInfo(
+        print(format_table(result.summary))
+        commit.write_config(self.data_path, identity)
+        manifest.write_manifest(self.data_path, plans, result.reports)
+        infos = [
+            tfds.core.SplitInfo(
                 name=str(split),
                 shard_lengths=counts.shard_lengths,
                 num_bytes=counts.file_bytes,
                 filename_template=self._get_filename_template(split_name=str(split)),
             )
-            finish.move_shards(staging, self.data_path, info.filenames)
-            infos.append(info)
+            for split, counts in result.summary.splits.items()
+            if counts.written  # TFDS cannot read a split without a record
+        ]
+        commit.link_shards(staging, self.data_path, _file_names(infos))
         return infos
 
     def _identity(self, plans: dict[Split, SplitPlan], file_format: str) -> BuildIdentity:
@@ -181,8 +175,8 @@ the official ones are downloaded where there are none. Without clips: --config=s
 
     def find_inputs(self, dl_manager: Any) -> Inputs:
         """Returns the rows and the files of their clips; makes the sample's first where the config asks for it."""
+        from kinetics_tfds.clips.inputs import read_inputs
         from kinetics_tfds.file_systems import is_local
-        from kinetics_tfds.planning.inputs import read_inputs
 
         if self.kinetics_config.sample:
             from kinetics_tfds.sample import make_sample
@@ -243,18 +237,22 @@ the official ones are downloaded where there are none. Without clips: --config=s
     def _generate_examples(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, root: str, clips: Sequence[PlannedClip]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yields key and example of each clip that decodes; others are left out."""
-        from kinetics_tfds.decode.pool import DecodePool
-        from kinetics_tfds.decode.types import DecodedClip, DecodeRequest
+        """Yields key and example of each clip that decodes, and says which others do not."""
+        from kinetics_tfds.decode import DecodedClip, DecodePool
+        from kinetics_tfds.shards.decoding import decode_clips
 
-        requests = (
-            DecodeRequest(c.clip.id, os.path.join(root, c.media.path), c.media.span, c.clip.time_start, c.clip.time_end)
-            for c in clips
-        )
         with DecodePool(self.kinetics_config.decode_settings) as pool:
-            for planned, (_, outcome) in zip(clips, pool.decode(requests), strict=True):
+            for planned, outcome in zip(clips, decode_clips(root, clips, pool), strict=True):
                 if isinstance(outcome, DecodedClip):
                     yield planned.clip.id, to_example(planned.clip, outcome)
+                else:
+                    print(
+                        f"kinetics: left out {planned.media.path}: {outcome.reason}: {outcome.detail}", file=sys.stderr
+                    )
+
+
+def _file_names(splits: Iterable[tfds.core.SplitInfo]) -> list[str]:
+    return [name for split in splits for name in split.filenames]
 
 
 def _absolute(path: epath.PathLike) -> str:

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints the plan; returns 0 unless there is nothing to build."""
     import tensorflow_datasets as tfds
 
-    from kinetics_tfds.planning.trial import try_clips
+    from kinetics_tfds.shards.sample_decode import decode_sample
 
     builder = _make_builder(args)
     data_dir = os.fspath(builder.data_dir_root)
@@ -62,9 +62,9 @@ def run(args: argparse.Namespace) -> int:
     except ClipsError as error:
         nothing = error  # what was found instead is shown first
     report = describe_inputs(inputs, plans)
-    trial = try_clips(plans, os.fspath(inputs.root), builder.kinetics_config.decode_settings)
-    if trial is not None:
-        report |= describe_cost(trial, plans, data_dir)
+    sample = decode_sample(plans, inputs.root, builder.kinetics_config.decode_settings)
+    if sample is not None:
+        report |= describe_cost(sample, plans, data_dir)
     report = {"dataset": f"{builder.name}/{builder.kinetics_config.name}", **report}
     print(json.dumps(report, indent=2) if args.json else format_report(report))
     if nothing is not None:
@@ -152,28 +152,28 @@ def _some(lines: Iterable[str]) -> dict[str, Any]:
     return {"count": len(every), "examples": every[:_EXAMPLES]}
 
 
-def describe_cost(trial: Any, plans: Mapping[Any, Any], data_dir: str) -> dict[str, Any]:
+def describe_cost(sample: Any, plans: Mapping[Any, Any], data_dir: str) -> dict[str, Any]:
     """Returns what the build would take, as plain JSON values.
 
     Args:
-        trial: `shards.trial.Trial`.
+        sample: `SampleDecode`.
         plans: by split.
         data_dir: where the dataset would be written.
     """
     clips = sum(len(plan.clips) for plan in plans.values())
-    needed, free = trial.predict_bytes(clips), _free_bytes(data_dir)
+    needed, free = sample.predict_bytes(clips), _free_bytes(data_dir)
     return {
-        "trial": {
-            "clips": trial.tried,
-            "workers": trial.workers,
-            "failed": dict(trial.failed),
-            "examples": list(trial.examples[:_EXAMPLES]),
-            "bytes_per_clip": None if trial.bytes_per_clip is None else round(trial.bytes_per_clip),
-            "clips_per_second": round(1 / trial.seconds_per_clip, 3),
+        "sample_decode": {
+            "clips": sample.clips,
+            "workers": sample.workers,
+            "failed": dict(sample.failed),
+            "examples": list(sample.examples[:_EXAMPLES]),
+            "bytes_per_clip": None if sample.bytes_per_clip is None else round(sample.bytes_per_clip),
+            "clips_per_second": round(1 / sample.seconds_per_clip, 3),
         },
         "predicted": {
             "bytes": needed,
-            "hours": round(trial.predict_seconds(clips) / 3600, 4),
+            "hours": round(sample.predict_seconds(clips) / 3600, 4),
             "shards": sum(plan.num_shards for plan in plans.values()),
         },
         "disk": {
@@ -218,7 +218,7 @@ def format_report(report: Mapping[str, Any]) -> str:
             lines += ["", f"{title}: {report[key]['count']:,}", *(f"  {line}" for line in report[key]["examples"])]
     if report["skipped"]:
         lines += ["", "Passed over: " + ", ".join(f"{count:,} {why}" for why, count in report["skipped"].items())]
-    if "trial" in report:
+    if "sample_decode" in report:
         lines += ["", *_cost(report)]
     return "\n".join(lines)
 
@@ -235,12 +235,12 @@ def _table(splits: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 
 def _cost(report: Mapping[str, Any]) -> list[str]:
-    trial, predicted, disk = report["trial"], report["predicted"], report["disk"]
-    failed = ", ".join(f"{count} {reason}" for reason, count in trial["failed"].items()) or "none"
+    sample, predicted, disk = report["sample_decode"], report["predicted"], report["disk"]
+    failed = ", ".join(f"{count} {reason}" for reason, count in sample["failed"].items()) or "none"
     lines = [
-        f"Tried {trial['clips']} clips with {trial['workers']} workers: {trial['clips_per_second']:.1f} clips/s; "
-        f"failed: {failed}",
-        *(f"  {line}" for line in trial["examples"]),
+        f"Sample of {sample['clips']} clips decoded by {sample['workers']} workers: "
+        f"{sample['clips_per_second']:.1f} clips/s; failed: {failed}",
+        *(f"  {line}" for line in sample["examples"]),
     ]
     size = "?" if predicted["bytes"] is None else f"{predicted['bytes'] / 1e9:,.2f}"
     time = format_duration(predicted["hours"] * 3600)

@@ -12,7 +12,7 @@ import functools
 import re
 
 from kinetics_tfds.annotations.clip import VIDEO_ID, Split
-from kinetics_tfds.clips.listing import MEDIA_SUFFIXES
+from kinetics_tfds.clips.entries import MEDIA_SUFFIXES
 
 # The id is exactly 11 characters, and may itself hold or start with `_` and `-`: `_a-b_12_34-_10_20`.
 _NAME = re.compile(

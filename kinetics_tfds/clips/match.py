@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from kinetics_tfds.annotations.classes import fold_label
 from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.clips.entries import MEDIA_SUFFIXES, Listing
 from kinetics_tfds.clips.layouts import MediaName, read_name
-from kinetics_tfds.clips.listing import MEDIA_SUFFIXES, Listing
 from kinetics_tfds.clips.media import MediaFile, Span
 
 if TYPE_CHECKING:

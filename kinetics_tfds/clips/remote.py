@@ -1,17 +1,17 @@
-"""Listing a folder that is not on this machine's file system."""
+"""Walks a folder that is not on this machine's file systems."""
 
 from __future__ import annotations
 
 import posixpath
 
-from kinetics_tfds.clips.listing import MEDIA_SUFFIXES, Found
+from kinetics_tfds.clips.entries import MEDIA_SUFFIXES, ListingBuilder
 from kinetics_tfds.errors import ClipsError
 
 # Ends of names that are surely files. Only other names are asked whether they are folders.
 _FILE_SUFFIXES = (*MEDIA_SUFFIXES, ".csv", ".json", ".txt", ".zip", ".gz", ".tgz", ".tar", ".part", ".ytdl", ".md")
 
 
-def walk(root: str) -> Found:
+def walk(root: str) -> ListingBuilder:
     """Lists everything under a remote folder.
 
     fsspec is asked first: object stores answer a whole tree in pages of thousands of names. Without its driver for
@@ -25,7 +25,7 @@ def walk(root: str) -> Found:
     """
     import fsspec
 
-    found = Found()
+    found = ListingBuilder()
     try:
         try:
             file_system, base = fsspec.core.url_to_fs(root)
@@ -45,21 +45,21 @@ def walk(root: str) -> Found:
     return found
 
 
-def _find(file_system, base: str, found: Found) -> None:
+def _find(file_system, base: str, found: ListingBuilder) -> None:
     base = base.rstrip("/")
     if not base or not file_system.isdir(base):
-        kind = "is a file, not a folder" if base and file_system.isfile(base) else "is not there or is empty"
+        kind = "is a file, not a folder" if base and file_system.isfile(base) else "does not exist or is empty"
         raise ClipsError(f"{file_system.unstrip_protocol(base)!r} {kind}.", "Name the folder that holds the clips.")
     refused: set[str] = set()
     for path in file_system.find(base):
         relative = path[len(base) :].lstrip("/")
-        folder, name = posixpath.split(relative)
+        folder = posixpath.dirname(relative)
         if folder and not _wanted(folder, refused, found):
             continue
-        found.add_file(relative, name)
+        found.add_file(relative)
 
 
-def _wanted(folder: str, refused: set[str], found: Found) -> bool:
+def _wanted(folder: str, refused: set[str], found: ListingBuilder) -> bool:
     """Returns whether none of the folders above a file is to be skipped; each one skipped is counted once."""
     above = ""
     for part in folder.split("/"):
@@ -72,7 +72,7 @@ def _wanted(folder: str, refused: set[str], found: Found) -> bool:
     return True
 
 
-def _walk_epath(root: str, found: Found) -> None:
+def _walk_epath(root: str, found: ListingBuilder) -> None:
     from etils import epath
 
     top = epath.Path(root)
@@ -87,4 +87,4 @@ def _walk_epath(root: str, found: Found) -> None:
                 if found.wants_folder(name):
                     waiting.append((f"{prefix}{name}/", entry))
             else:
-                found.add_file(prefix + name, name)
+                found.add_file(prefix + name)

@@ -14,7 +14,7 @@ _REFERENCE_SIDE = 256  # the same scene on fewer pixels has more detail in each
 _ASPECT = 1.5  # between 4:3 and 16:9: Kinetics holds both
 _SOURCE_SHORT_SIDE = 360  # where the config keeps the source's size; most copies of Kinetics hold 240 to 480
 _SOURCE_FPS = 28.0  # where the config keeps the source's rate: mostly 30, some 25 and 24
-_RECORD_BYTES = 2048  # ids, times, timestamps and protobuf's own
+RECORD_OVERHEAD_BYTES = 2048  # ids, times, timestamps and protobuf's own
 
 
 def bytes_per_second(settings: DecodeSettings) -> float:
@@ -33,7 +33,7 @@ def bytes_per_second(settings: DecodeSettings) -> float:
 def predict_bytes(clips: Iterable[Clip], settings: DecodeSettings) -> int:
     """Returns the predicted size of the clips' records, in bytes."""
     rate = bytes_per_second(settings)
-    return round(sum(clip.duration * rate + _RECORD_BYTES for clip in clips))
+    return round(sum(clip.duration * rate + RECORD_OVERHEAD_BYTES for clip in clips))
 
 
 def _bytes_per_pixel(quality: int) -> float:

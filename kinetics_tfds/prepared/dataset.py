@@ -24,7 +24,7 @@ from kinetics_tfds.annotations.versions import VERSIONS
 from kinetics_tfds.config import DEFAULT_CONFIG
 from kinetics_tfds.errors import VerifyError
 from kinetics_tfds.planning.fingerprint import BuildIdentity
-from kinetics_tfds.shards import finish
+from kinetics_tfds.shards import commit
 from kinetics_tfds.shards.manifest import read_manifest
 
 _COLUMNS = ("split", "id", "label", "state", "shard", "index", "frames", "bytes", "digest")
@@ -150,7 +150,7 @@ def find_prepared(name: str, data_dir: str | None = None) -> epath.Path:
     Raises:
         VerifyError: nothing is prepared under that name.
     """
-    if (epath.Path(name) / finish.CONFIG_FILE).exists():
+    if (epath.Path(name) / commit.CONFIG_FILE).exists():
         return epath.Path(name)
     match = re.fullmatch(r"(?P<dataset>\w+)(/(?P<config>[\w.-]+))?(:(?P<version>\d+\.\d+\.\d+))?", name)
     if match is None or match["dataset"] not in VERSIONS:
@@ -181,13 +181,13 @@ def open_prepared(folder: epath.PathLike) -> Prepared:
         VerifyError: the folder holds no readable `config.json` of a dataset that this project built.
     """
     folder = epath.Path(folder)
-    values = finish.read_config(folder)
+    values = commit.read_config(folder)
     fields = [field.name for field in dataclasses.fields(BuildIdentity)]
     try:
         identity = BuildIdentity(**{name: (values or {})[name] for name in fields})
     except KeyError as error:
         raise VerifyError(
-            f"{os.fspath(folder / finish.CONFIG_FILE)} is missing, unreadable or lacks {error}.",
+            f"{os.fspath(folder / commit.CONFIG_FILE)} is missing, unreadable or lacks {error}.",
             "Name the folder of a dataset that this project built; if it is one, it is damaged: build it again.",
         ) from error
     return Prepared(folder, identity)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.prepared.dataset import Prepared, read_json
 from kinetics_tfds.prepared.problem import Problem
-from kinetics_tfds.shards import finish, manifest
+from kinetics_tfds.shards import commit, manifest
 from kinetics_tfds.tfrecord import FRAMING_BYTES
 
 # Any reader that lists files by pattern would take these for shards.
@@ -32,14 +32,14 @@ def owners(prepared: Prepared, ids: Collection[str]) -> dict[str, str]:
 
 
 def _check_config(prepared: Prepared) -> Iterator[Problem]:
-    written = (finish.read_config(prepared.folder) or {}).get("fingerprint")
+    written = (commit.read_config(prepared.folder) or {}).get("fingerprint")
     if written != prepared.identity.fingerprint:
-        yield Problem(finish.CONFIG_FILE, None, None, "its fingerprint is not that of its values: it was changed")
+        yield Problem(commit.CONFIG_FILE, None, None, "its fingerprint is not that of its values: it was changed")
     planned = prepared.manifest.filter(pc.is_valid(prepared.manifest["shard"]))
     clips = {pair["values"]: pair["counts"] for pair in pc.value_counts(planned["split"]).to_pylist()}
     wanted = {split: values["clips"] for split, values in prepared.identity.splits.items()}
     if clips != wanted:
-        what = f"clips by split are {clips}, {finish.CONFIG_FILE} says {wanted}"
+        what = f"clips by split are {clips}, {commit.CONFIG_FILE} says {wanted}"
         yield Problem(manifest.FILE_NAME, None, None, what)
 
 

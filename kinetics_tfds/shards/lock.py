@@ -1,4 +1,4 @@
-"""Keeps two builds of one dataset from running at once."""
+"""Where a build stages its shards, and the lock that keeps two builds of one dataset from running at once."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from etils import epath
 from kinetics_tfds.errors import ConfigError, PlanMismatchError
 from kinetics_tfds.file_systems import is_local
 
-STAGING_FOLDER = ".staging"
+_STAGING_FOLDER = ".staging"
+
+
+def staging_path(data_path: epath.Path, fingerprint: str) -> epath.Path:
+    """Returns the staging folder of a build.
+
+    Args:
+        data_path: the dataset's folder, `<data_dir>/<name>/<config>/<version>`, which need not exist.
+        fingerprint: the build's.
+    """
+    return data_path.parent / _STAGING_FOLDER / f"{data_path.name}-{fingerprint[:12]}"
 
 
 def lock_path(data_path: epath.Path) -> epath.Path:
-    """Returns the lock's file of a dataset.
-
-    Args:
-        data_path: the dataset's folder, `<data_dir>/<name>/<config>/<version>`.
-    """
-    return data_path.parent / STAGING_FOLDER / f"{data_path.name}.lock"
+    """Returns the file that locks the dataset of a folder."""
+    return data_path.parent / _STAGING_FOLDER / f"{data_path.name}.lock"
 
 
 @contextlib.contextmanager
@@ -30,10 +36,10 @@ def build_lock(path: epath.Path) -> Iterator[None]:
     """Holds an exclusive lock while the context lasts; the system drops it when the process dies, however it dies.
 
     Only local file systems have such locks; on others this does nothing, and two builds at once are the user's to
-    avoid (their shards would still be whole: each is written under a name of its own and then renamed).
+    avoid (their shards would still be whole: each is written under a name of its own, then renamed).
 
     Args:
-        path: the lock's file. It is left behind: removing it would let two builds hold two locks of one name.
+        path: the lock's file. It stays: removing it would let two builds hold two locks of one name.
 
     Raises:
         PlanMismatchError: another process holds it.

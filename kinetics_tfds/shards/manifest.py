@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
 from etils import epath
 
 from kinetics_tfds.annotations.clip import Clip, Split, clip_columns, clip_schema
-from kinetics_tfds.errors import VerifyError, WorkerError
+from kinetics_tfds.errors import VerifyError
 from kinetics_tfds.parquet import open_parquet, parquet_writer
 from kinetics_tfds.planning.plan import SplitPlan
 from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
@@ -34,16 +34,16 @@ _ROWS_AT_ONCE = 20_000
 
 
 def write_manifest(
-    folder: epath.PathLike, plans: Mapping[Split, SplitPlan], reports: Mapping[Split, Iterable[ShardReport | None]]
+    folder: epath.PathLike, plans: Mapping[Split, SplitPlan], reports: Mapping[str, ShardReport]
 ) -> None:
-    """Writes the manifest of a build, a shard at a time.
+    """Writes the manifest of a finished build.
 
     Args:
         folder: the dataset's folder.
         plans: of every split that has rows.
-        reports: of each split that has shards, every shard's report in order; may read them one by one.
+        reports: of all its shards, by name.
     """
-    rows = (row for split, plan in plans.items() for row in _split_rows(plan, reports.get(split, ())))
+    rows = (row for plan in plans.values() for row in _split_rows(plan, reports))
     with parquet_writer(epath.Path(folder) / FILE_NAME, SCHEMA) as out:
         while batch := list(itertools.islice(rows, _ROWS_AT_ONCE)):
             out.write_table(_to_table(batch))
@@ -79,11 +79,9 @@ class _Row(NamedTuple):
     path: str | None = None
 
 
-def _split_rows(plan: SplitPlan, reports: Iterable[ShardReport | None]) -> Iterator[_Row]:
-    for shard, report in zip(plan.shards(), reports, strict=True):
-        if report is None:
-            raise WorkerError(f"The sidecar of shard {shard.name} is gone.", "Run the same command again.")
-        for planned, clip_report in zip(shard.clips, report.clips, strict=True):
+def _split_rows(plan: SplitPlan, reports: Mapping[str, ShardReport]) -> Iterator[_Row]:
+    for shard in plan.shards():
+        for planned, clip_report in zip(shard.clips, reports[shard.name].clips, strict=True):
             yield _Row(planned.clip, clip_report, shard.index, planned.media.path)
     for clip in plan.missing:
         yield _Row(clip, ClipReport(ClipState.MISSING))

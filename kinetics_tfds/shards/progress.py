@@ -10,13 +10,13 @@ import collections
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import TextIO
 
 from kinetics_tfds.durations import format_duration
 from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.shards.failures import stops_early
-from kinetics_tfds.shards.report import ClipReport, ClipState
+from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
 from kinetics_tfds.shards.staging import Staging
 
 _TTY_SECONDS = 1.0
@@ -40,7 +40,7 @@ class Live:
             done[0] += 1
             done[1] += report.state is ClipState.FAILED
 
-    def finish(self, shard: str) -> None:
+    def forget(self, shard: str) -> None:
         """Forgets a shard: its sidecar speaks for it."""
         with self._lock:
             self._done.pop(shard, None)
@@ -59,7 +59,7 @@ class Live:
 LIVE = Live()
 
 
-class Progress:
+class BuildProgress:
     """Prints progress while a build runs, and stops it when too many clips fail.
 
     Use as a context manager around the build; `stopped` says afterwards whether it was stopped.
@@ -69,7 +69,7 @@ class Progress:
         self,
         staging: Staging,
         total: int,
-        done: Mapping[str, tuple[int, int]],
+        reports: dict[str, ShardReport],
         *,
         max_failure_rate: float,
         stream: TextIO | None = None,
@@ -79,13 +79,15 @@ class Progress:
         Args:
             staging: the build's folder.
             total: clips on disk that are to be tried.
-            done: clips and failed clips of each shard that is finished already.
+            reports: of the shards that are finished already, by name; those that finish are added.
             max_failure_rate: the config's.
             stream: where to print; standard error where None.
         """
         self._staging = staging
         self._total = total
-        self._finished = dict(done)
+        self._reports = reports
+        self._tried = self._failed = 0  # in finished shards
+        self._count(reports.values())
         self._max_failure_rate = max_failure_rate
         self._stream = stream or sys.stderr
         self._tty = self._stream.isatty()
@@ -94,7 +96,7 @@ class Progress:
         self._history: collections.deque[tuple[float, int]] = collections.deque()
         self.stopped = False
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> BuildProgress:
         LIVE.clear()
         self._history.append((time.monotonic(), self._counts()[0]))
         self._thread.start()
@@ -121,22 +123,23 @@ class Progress:
                 next_word = now + speak
 
     def _look(self) -> None:
-        """Reads the sidecars that are new, and asks the workers to stop if they say so."""
-        for name in self._staging.report_names() - self._finished.keys():
-            report = self._staging.read_report(name)
-            if report is not None:
-                self._finished[name] = (len(report.clips), sum(report.failures.values()))
-        tried = sum(done for done, _ in self._finished.values())
-        failed = sum(failed for _, failed in self._finished.values())
-        if not self.stopped and stops_early(failed, tried, self._total, self._max_failure_rate):
+        """Reads the sidecars that are new, and asks the workers to stop if too many clips failed."""
+        new = self._staging.read_finished(self._staging.report_names() - self._reports.keys())
+        self._reports.update(new)
+        self._count(new.values())
+        if not self.stopped and stops_early(self._failed, self._tried, self._total, self._max_failure_rate):
             self.stopped = True
-            if tried < self._total:
+            if self._tried < self._total:
                 self._staging.ask_to_stop()
 
     def _counts(self) -> tuple[int, int]:
-        finished = list(self._finished.values())
-        finished += [counts for shard, counts in LIVE.read().items() if shard not in self._finished]
-        return sum(done for done, _ in finished), sum(failed for _, failed in finished)
+        live = [counts for shard, counts in LIVE.read().items() if shard not in self._reports]
+        return self._tried + sum(done for done, _ in live), self._failed + sum(failed for _, failed in live)
+
+    def _count(self, reports: Iterable[ShardReport]) -> None:
+        for report in reports:
+            self._tried += len(report.clips)
+            self._failed += report.failures.total()
 
     def _print(self, *, last: bool = False) -> None:
         done, failed = self._counts()

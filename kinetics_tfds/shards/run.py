@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -17,14 +17,27 @@ from kinetics_tfds.errors import ConfigError, TooManyFailuresError, WorkerError
 from kinetics_tfds.notebooks import no_cell_labels
 from kinetics_tfds.planning.plan import SplitPlan
 from kinetics_tfds.shards.failures import exceeds
-from kinetics_tfds.shards.progress import Progress
+from kinetics_tfds.shards.progress import BuildProgress
 from kinetics_tfds.shards.report import ShardReport
 from kinetics_tfds.shards.staging import Staging
-from kinetics_tfds.shards.table import Summary, format_table, summarise
+from kinetics_tfds.shards.summary import BuildSummary, format_table, summarise
 from kinetics_tfds.shards.transform import BuildOptions, WriteShards, close_pools
 from kinetics_tfds.shards.write import BuildJob
 
 WORKERS_VARIABLE = "KINETICS_DECODE_WORKERS"
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildResult:
+    """A build whose shards are all written.
+
+    Attributes:
+        summary: how many rows ended how.
+        reports: of every shard, by name.
+    """
+
+    summary: BuildSummary
+    reports: Mapping[str, ShardReport]
 
 
 def run_build(
@@ -35,7 +48,7 @@ def run_build(
     max_failure_rate: float,
     options: PipelineOptions | None = None,
     runner: Any = None,
-) -> Summary:
+) -> BuildResult:
     """Writes every planned shard that is not finished yet.
 
     Args:
@@ -46,9 +59,6 @@ def run_build(
         options: Beam's pipeline options.
         runner: a Beam runner; the options' where None, and FnApiRunner where they name none either.
 
-    Returns:
-        How it ended.
-
     Raises:
         TooManyFailuresError: more clips failed than may; finished shards stay staged.
         WorkerError: a worker could not do its part.
@@ -58,20 +68,21 @@ def run_build(
     if ours.max_failure_rate is not None:
         max_failure_rate = ours.max_failure_rate
     staging.clean()
-    numbers, done = _unfinished(staging, plans, retry_failed=ours.retry_failed)
+    reports = _reports_to_keep(staging, retry_failed=ours.retry_failed)
+    shards = [shard.name for plan in plans.values() for shard in plan.shards()]
+    numbers = [number for number, name in enumerate(shards) if name not in reports]
     job = _with_workers(job, ours.decode_workers)
+    if reports:
+        print(f"kinetics: going on: {len(reports)} of {len(shards)} shards were done already.", file=sys.stderr)
     total = sum(len(plan.clips) for plan in plans.values())
-    if done:
-        shards = len(done) + len(numbers)
-        print(f"kinetics: going on: {len(done)} of {shards} shards were done already.", file=sys.stderr)
-    progress = Progress(staging, total, done, max_failure_rate=max_failure_rate)
+    progress = BuildProgress(staging, total, reports, max_failure_rate=max_failure_rate)
     if numbers:
         with progress:
             _run_pipeline(WriteShards(job, numbers), options, runner, staging)
         error = staging.read_error()
         if error is not None:
             raise error
-    summary = summarise(plans, read_reports(staging, plans))
+    summary = summarise(plans, reports)
     nothing = summary.failed == summary.planned  # TFDS has no datasets without a record
     if progress.stopped or nothing or exceeds(summary.failed, summary.planned, max_failure_rate):
         raise _too_many(summary, max_failure_rate)
@@ -81,37 +92,18 @@ def run_build(
             f"{staging.path}.",
             "Check that every worker reaches the data_dir under the same path; then run the same command again.",
         )
-    return summary
+    return BuildResult(summary, reports)
 
 
-def read_reports(staging: Staging, plans: Mapping[Split, SplitPlan]) -> dict[Split, Iterator[ShardReport | None]]:
-    """Returns, of each split, an iterator that reads its shards' sidecars one by one; None for unfinished shards."""
-
-    def read(plan: SplitPlan) -> Iterator[ShardReport | None]:
-        for shard in plan.shards():
-            yield staging.read_report(shard.name)
-
-    return {split: read(plan) for split, plan in plans.items()}
-
-
-def _unfinished(
-    staging: Staging, plans: Mapping[Split, SplitPlan], *, retry_failed: bool
-) -> tuple[list[int], dict[str, tuple[int, int]]]:
-    """Returns the numbers of unfinished shards, and clips and failed clips of the finished ones by name."""
-    numbers: list[int] = []
-    done: dict[str, tuple[int, int]] = {}
-    number = 0
-    for plan in plans.values():
-        for shard in plan.shards():
-            report = staging.finished(shard.name)
-            failed = report.failures.total() if report is not None else 0
-            if report is None or (retry_failed and failed):
-                staging.forget(shard.name)
-                numbers.append(number)
-            else:
-                done[shard.name] = (len(report.clips), failed)
-            number += 1
-    return numbers, done
+def _reports_to_keep(staging: Staging, *, retry_failed: bool) -> dict[str, ShardReport]:
+    """Returns the reports of finished shards by name, and forgets the sidecars of all that are to be written again."""
+    names = staging.report_names()
+    reports = staging.read_finished(names)
+    if retry_failed:
+        reports = {name: report for name, report in reports.items() if not report.failures}
+    for name in names - reports.keys():
+        staging.forget(name)
+    return reports
 
 
 def _with_workers(job: BuildJob, from_options: int | None) -> BuildJob:
@@ -164,7 +156,7 @@ def _last_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[-1] if lines else 'no message'}"[:1000]
 
 
-def _too_many(summary: Summary, max_failure_rate: float) -> TooManyFailuresError:
+def _too_many(summary: BuildSummary, max_failure_rate: float) -> TooManyFailuresError:
     rate = summary.failed / max(1, summary.tried)
     return TooManyFailuresError(
         f"{summary.failed:,} of the {summary.tried:,} clips tried so far failed ({100 * rate:.1f} %, "

@@ -17,6 +17,7 @@ It lies beside the folders that TFDS lists and cleans, and its name carries the 
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import functools
 import json
@@ -24,7 +25,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -34,18 +35,18 @@ from etils import epath
 from kinetics_tfds import errors
 from kinetics_tfds.annotations.clip import Clip, Split, clip_columns, clip_schema
 from kinetics_tfds.clips.media import MediaFile, Span
-from kinetics_tfds.errors import KineticsError, PlanMismatchError, WorkerError
+from kinetics_tfds.errors import KineticsError, WorkerError
 from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.parquet import open_parquet, parquet_writer
 from kinetics_tfds.planning.fingerprint import BuildIdentity
 from kinetics_tfds.planning.plan import PlannedClip, ShardPlan, SplitPlan
-from kinetics_tfds.shards.lock import STAGING_FOLDER
 from kinetics_tfds.shards.report import ShardReport
 
 _PLAN_SCHEMA = clip_schema(
     ("shard", pa.int32()), ("num_shards", pa.int32()), ("path", pa.string()), ("span", pa.string())
 )
 _TEMPORARY = "incomplete."
+_READS_AT_ONCE = 16
 
 
 class Staging:
@@ -70,6 +71,10 @@ class Staging:
         """Returns a name for an unfinished file that no other worker uses."""
         return self.shards / f"{_TEMPORARY}{uuid.uuid4().hex}.{file_name}"
 
+    def load_identity(self) -> BuildIdentity:
+        """Returns what `plan.json` says, whatever its fingerprint; any error of the file or its content is raised."""
+        return BuildIdentity(**json.loads((self.path / "plan.json").read_text())["covers"])
+
     def read_identity(self) -> BuildIdentity:
         """Returns what the fingerprint covers.
 
@@ -77,7 +82,7 @@ class Staging:
             WorkerError: the folder is not there, or is of another build.
         """
         try:
-            identity = BuildIdentity(**json.loads((self.path / "plan.json").read_text())["covers"])
+            identity = self.load_identity()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WorkerError(
                 f"Cannot read the plan in {self.path}: {type(error).__name__}: {error}",
@@ -146,7 +151,7 @@ class Staging:
         return {name.removesuffix(".json") for name in names if name.endswith(".json")}
 
     def finished(self, name: str) -> ShardReport | None:
-        """Returns a shard's sidecar if the shard itself is there too, in its full size."""
+        """Returns a shard's report if sidecar and shard both exist, the shard in its full size."""
         report = self.read_report(name)
         if report is None:
             return None
@@ -155,6 +160,11 @@ class Staging:
         except OSError:
             return None
         return report if size == report.file_bytes else None
+
+    def read_finished(self, names: Iterable[str]) -> dict[str, ShardReport]:
+        """Returns the reports of those of the shards that are finished, by name; reads several at a time."""
+        with concurrent.futures.ThreadPoolExecutor(_READS_AT_ONCE) as threads:
+            return {report.name: report for report in threads.map(self.finished, names) if report is not None}
 
     def forget(self, name: str) -> None:
         """Removes a shard's sidecar, so that the shard is written again."""
@@ -190,60 +200,6 @@ class Staging:
         for folder in (self.path, self.shards, self.path / "reports", self.path / "errors"):
             for file in folder.glob(f"{_TEMPORARY}*"):
                 file.unlink(missing_ok=True)
-
-
-def open_staging(
-    dataset_folder: epath.Path, identity: BuildIdentity, plans: Mapping[Split, SplitPlan], *, overwrite: bool
-) -> Staging:
-    """Returns the staging folder of a build: the one that an earlier run left, or a new one.
-
-    Args:
-        dataset_folder: the folder of the dataset's config, which holds the versions' folders.
-        identity: what the build's bytes depend on.
-        plans: the planned clips.
-        overwrite: whether to discard what other builds of this version staged.
-
-    Raises:
-        PlanMismatchError: another build's finished shards are staged, and `overwrite` is off.
-    """
-    top = dataset_folder / STAGING_FOLDER
-    here = Staging(top / f"{identity.version}-{identity.fingerprint[:12]}", identity.fingerprint)
-    if top.exists():
-        for folder in sorted(top.glob(f"{identity.version}-*")):
-            if folder.name == here.path.name:
-                continue
-            if not overwrite and _holds_shards(folder):
-                raise _mismatch(folder, identity, plans)
-            folder.rmtree()
-    if not (here.path / "plan.json").exists():
-        here.write_plan(identity, plans)
-    return here
-
-
-def discard_staging(dataset_folder: epath.Path, version: str, fingerprint: str) -> None:
-    """Removes a build's staging folder, if there is one; the shards it held have moved on."""
-    folder = dataset_folder / STAGING_FOLDER / f"{version}-{fingerprint[:12]}"
-    if folder.exists():
-        folder.rmtree()
-
-
-def _holds_shards(folder: epath.Path) -> bool:
-    reports = folder / "reports"
-    return reports.exists() and any(True for _ in reports.glob("*.json"))
-
-
-def _mismatch(folder: epath.Path, identity: BuildIdentity, plans: Mapping[Split, SplitPlan]) -> PlanMismatchError:
-    from kinetics_tfds.shards import mismatch  # reads the whole other plan: only when there is something to say
-
-    lines = mismatch.describe(folder, identity, plans)
-    shards = sum(1 for _ in (folder / "reports").glob("*.json"))
-    return PlanMismatchError(
-        "\n    ".join(
-            [f"Another build of this dataset is half done in {folder} ({shards} shards), and differs:", *lines]
-        ),
-        "Run with the settings and clips of that build to finish it, or add --overwrite (or delete that folder) to "
-        "discard it and start this one.",
-    )
 
 
 def _to_table(shard: ShardPlan) -> pa.Table:

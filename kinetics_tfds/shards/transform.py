@@ -102,7 +102,7 @@ class _WriteShard(beam.DoFn):
             all_requested.wait()
             # All clips of the shard before were decoded ahead of this one's last: that shard is as good as written.
             while len(self._in_hand) > 1:
-                yield from self._finish()
+                yield from self._collect()
         except (Exception, KeyboardInterrupt):
             self._shared.writer.staging.ask_to_stop()  # or the other thread would finish its shard first
             raise
@@ -110,7 +110,7 @@ class _WriteShard(beam.DoFn):
     def finish_bundle(self):
         window = beam.transforms.window.GlobalWindow()
         while self._in_hand:
-            for name in self._finish():
+            for name in self._collect():
                 yield beam.utils.windowed_value.WindowedValue(name, window.max_timestamp(), [window])
 
     def teardown(self) -> None:
@@ -135,12 +135,12 @@ class _WriteShard(beam.DoFn):
         finally:
             all_requested.set()
 
-    def _finish(self) -> list[str]:
+    def _collect(self) -> list[str]:
         outcome = self._in_hand.popleft().result()
         if outcome is None:
             return []
         _count(outcome)
-        LIVE.finish(outcome.report.name)
+        LIVE.forget(outcome.report.name)
         return [outcome.report.name]
 
 

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 
 from etils import epath
 from tensorflow_datasets.core import file_adapters, naming
@@ -23,16 +23,14 @@ from kinetics_tfds.decode.types import (
     DecodedClip,
     DecodeFailure,
     DecodeLimits,
-    DecodeRequest,
     DecodeSettings,
-    FailureReason,
 )
 from kinetics_tfds.errors import ConfigError, WorkerError
 from kinetics_tfds.features import RECORD_REVISION, make_features, to_example
 from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.planning.fingerprint import BuildIdentity, compare_mappings
-from kinetics_tfds.planning.media import MediaSource
 from kinetics_tfds.planning.plan import ShardPlan
+from kinetics_tfds.shards.decoding import decode_clips
 from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
 from kinetics_tfds.shards.serialise import ExampleSerialiser
 from kinetics_tfds.shards.staging import Staging
@@ -121,7 +119,6 @@ class ShardWriter:
         self._features = make_features(get_version(job.kinetics).class_names, settings["audio_rate"])
         self._serialise = ExampleSerialiser(self._features)
         self._format = file_adapters.FileFormat.from_value(self._identity.file_format)
-        self._media = MediaSource(job.media_root)
 
     def open_pool(self) -> DecodePool:
         """Returns a pool of decode workers for this build; the caller closes it."""
@@ -151,14 +148,14 @@ class ShardWriter:
         final = self.staging.shards / self._file_name(shard)
         temporary = self.staging.temporary(final.name)
         try:
-            records = self._records(shard, self._decoded(shard, pool, on_all_requested), reports, decode_ms)
-            with contextlib.closing(records):
+            outcomes = decode_clips(self._job.media_root, shard.clips, pool, on_all_requested)
+            records = self._records(shard, outcomes, reports, decode_ms)
+            with contextlib.closing(outcomes), contextlib.closing(records):
                 file_adapters.ADAPTER_FOR_FORMAT[self._format].write_examples(temporary, records)
             _flush_to_disk(temporary)
             size = temporary.stat().length
             temporary.replace(final)
         finally:
-            self._media.finish(shard)
             temporary.unlink(missing_ok=True)
         report = ShardReport(
             self._job.fingerprint, str(shard.split), shard.index, shard.num_shards, final.name, size, tuple(reports)
@@ -174,21 +171,6 @@ class ShardWriter:
             filetype_suffix=self._format.file_suffix,
         )
         return template.relative_filepath(shard_index=shard.index, num_shards=shard.num_shards)
-
-    def _decoded(
-        self, shard: ShardPlan, pool: DecodePool, on_all_requested: Callable[[], None] | None
-    ) -> Iterator[DecodedClip | DecodeFailure]:
-        """Yields what came of each clip, in order."""
-
-        def requests() -> Iterator[DecodeRequest]:
-            yield from self._media.requests(shard)
-            if on_all_requested:
-                on_all_requested()
-
-        for request, outcome in pool.decode(requests()):
-            problem = self._media.problem(request)
-            self._media.release(request)
-            yield outcome if problem is None else DecodeFailure(FailureReason.UNREADABLE, problem)
 
     def _records(
         self,

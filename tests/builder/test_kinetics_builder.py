@@ -13,7 +13,7 @@ import kinetics_tfds
 from kinetics_tfds.annotations.clip import Split
 from kinetics_tfds.config import NAMED_CONFIGS, KineticsConfig
 from kinetics_tfds.errors import ClipsError, ConfigError, PlanMismatchError, TooManyFailuresError
-from kinetics_tfds.shards import lock, run
+from kinetics_tfds.shards import lock
 from kinetics_tfds.shards.manifest import read_manifest
 from kinetics_tfds.shards.write import hash_record
 
@@ -260,44 +260,6 @@ def _die(*args, **kwargs):
     raise KeyboardInterrupt
 
 
-def test_an_error_after_the_shards_have_moved_loses_none(folder, tmp_path, monkeypatch, built):
-    """TFDS removes its unfinished folder when, say, the disk is full for its last file."""
-    with monkeypatch.context() as patch:
-        patch.setattr("tensorflow_datasets.core.dataset_info.DatasetInfo.write_to_directory", _die)
-        with pytest.raises(KeyboardInterrupt):
-            build(tmp_path, folder)
-    assert [path.name for path in (tmp_path / "kinetics600" / "tiny").iterdir()] == [".staging"]
-    monkeypatch.setattr(run, "_run_pipeline", _die)  # nothing is left to write
-    same_bytes(build(tmp_path, folder), built)
-
-
-def test_shards_that_a_dead_run_had_renamed_come_back(folder, tmp_path, monkeypatch, built):
-    """A process killed while shards move leaves TFDS's unfinished folder; nobody runs its clean-up."""
-    monkeypatch.setattr("os.link", _no_links)
-    with monkeypatch.context() as patch:
-        patch.setattr("kinetics_tfds.shards.finish.move_shards", _die)
-        with pytest.raises(KeyboardInterrupt):
-            build(tmp_path, folder)
-    top = tmp_path / "kinetics600" / "tiny"
-    (staging,) = (top / ".staging").glob("1.0.0-*")
-    unfinished, stranger = top / "incomplete.DEADDD_1.0.0", top / "incomplete.STRANG_1.0.0"
-    unfinished.mkdir()
-    stranger.mkdir()
-    moved = sorted((staging / "shards").iterdir())[::2]
-    for path in moved:
-        path.rename(unfinished / path.name)
-        (stranger / path.name).write_bytes(b"of another build")
-    fingerprint = json.loads((staging / "plan.json").read_text())["fingerprint"]
-    (unfinished / "config.json").write_text(json.dumps({"fingerprint": fingerprint}))
-    monkeypatch.setattr(run, "_run_pipeline", _die)  # nothing is left to write
-    same_bytes(build(tmp_path, folder), built)
-    assert sorted(path.name for path in top.iterdir()) == [".staging", "1.0.0"]
-
-
-def _no_links(*args, **kwargs):
-    raise OSError("no links here")
-
-
 def same_bytes(one, two):
     for info, other in zip(one.info.splits.values(), two.info.splits.values(), strict=True):
         for path, other_path in zip(info.filepaths, other.filepaths, strict=True):
@@ -306,7 +268,7 @@ def same_bytes(one, two):
 
 def test_what_a_killed_run_left_at_the_very_end_is_cleared(folder, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("kinetics_tfds.shards.finish.clear_up", lambda path: None)
+        patch.setattr("kinetics_tfds.shards.commit.complete", lambda *_: None)
         builder = build(tmp_path, folder)
     staging = builder.data_path.parent / ".staging"
     assert len(list(staging.iterdir())) == 2

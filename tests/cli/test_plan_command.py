@@ -82,12 +82,12 @@ def test_every_row_is_counted(as_json):
 
 
 def test_cost_is_measured(as_json, clips):
-    assert as_json["trial"]["clips"] == 4
-    assert as_json["trial"]["failed"] == {"not_media": 1}
-    assert "abcdefghij2" in as_json["trial"]["examples"][0]
-    assert as_json["trial"]["clips_per_second"] > 0
-    # 4 clips, of which one fails as it did in the trial.
-    assert as_json["predicted"]["bytes"] == pytest.approx(3 * as_json["trial"]["bytes_per_clip"], rel=0.01)
+    assert as_json["sample_decode"]["clips"] == 4
+    assert as_json["sample_decode"]["failed"] == {"not_media": 1}
+    assert "abcdefghij2" in as_json["sample_decode"]["examples"][0]
+    assert as_json["sample_decode"]["clips_per_second"] > 0
+    # 4 clips, of which one fails as it did in the sample.
+    assert as_json["predicted"]["bytes"] == pytest.approx(3 * as_json["sample_decode"]["bytes_per_clip"], rel=0.01)
     assert as_json["predicted"]["shards"] == 2
     assert as_json["disk"]["enough"] is True
 

@@ -153,7 +153,7 @@ def test_remote_listing_equals_the_local_one(tmp_path, memory_root):
 
 
 def test_remote_root_that_is_not_there():
-    with pytest.raises(ClipsError, match="is not there or is empty"):
+    with pytest.raises(ClipsError, match="does not exist or is empty"):
         list_folder(f"memory://{uuid.uuid4().hex}")
 
 

@@ -10,13 +10,14 @@ from clip_folder import ClipFolder
 from etils import epath
 
 from kinetics_tfds.annotations.versions import get_version
+from kinetics_tfds.clips.inputs import read_inputs
 from kinetics_tfds.config import KineticsConfig
 from kinetics_tfds.decode import DecodeLimits, versions
 from kinetics_tfds.features import RECORD_REVISION
 from kinetics_tfds.planning.fingerprint import BuildIdentity, describe_splits
-from kinetics_tfds.planning.inputs import read_inputs
 from kinetics_tfds.planning.plan import Selection, Sharding, plan_splits
-from kinetics_tfds.shards.staging import Staging, open_staging
+from kinetics_tfds.shards.resume import open_staging
+from kinetics_tfds.shards.staging import Staging
 from kinetics_tfds.shards.write import BuildJob
 
 CONFIG = KineticsConfig(name="tiny", short_side=32, fps=5.0)
@@ -47,7 +48,7 @@ def plan_folder(folder: ClipFolder, *, config=CONFIG, num_shards=2, file_format=
 
 def set_up(folder: ClipFolder, out: pathlib.Path, *, overwrite=False, workers=1, **settings) -> Setup:
     plans, identity = plan_folder(folder, **settings)
-    staging = open_staging(epath.Path(out), identity, plans, overwrite=overwrite)
+    staging = open_staging(epath.Path(out) / identity.version, identity, plans, overwrite=overwrite)
     job = BuildJob(
         str(staging.path),
         identity.fingerprint,

@@ -9,7 +9,7 @@ from shard_setup import set_up
 
 from kinetics_tfds.annotations.clip import Split
 from kinetics_tfds.shards import progress as progress_module
-from kinetics_tfds.shards.progress import LIVE, Progress, progress_line
+from kinetics_tfds.shards.progress import LIVE, BuildProgress, progress_line
 from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
 
 GOOD = ClipReport(ClipState.WRITTEN, 0)
@@ -30,7 +30,12 @@ def staging(tmp_path, monkeypatch):
 
 
 def finish(staging, index, clips):
-    staging.write_report(ShardReport(staging.fingerprint, "train", index, 9, "x", 0, tuple(clips)))
+    (staging.shards / "x").touch()
+    staging.write_report(report(staging, index, clips))
+
+
+def report(staging, index, clips):
+    return ShardReport(staging.fingerprint, "train", index, 9, "x", 0, tuple(clips))
 
 
 def wait_for(condition):
@@ -42,7 +47,7 @@ def wait_for(condition):
 
 def test_clips_in_hand_and_finished_shards_are_counted_once(staging):
     out = io.StringIO()
-    with Progress(staging, 100, {}, max_failure_rate=0.5, stream=out):
+    with BuildProgress(staging, 100, {}, max_failure_rate=0.5, stream=out):
         LIVE.add("train-00000-of-00009", GOOD)
         LIVE.add("train-00000-of-00009", BAD)
         wait_for(lambda: "2 of 100 clips (2.0 %), 1 failed" in out.getvalue())
@@ -54,14 +59,16 @@ def test_clips_in_hand_and_finished_shards_are_counted_once(staging):
 
 def test_a_terminal_gets_one_line(staging):
     out = Terminal()
-    with Progress(staging, 10, {"train-00008-of-00009": (4, 0)}, max_failure_rate=0.5, stream=out):
+    with BuildProgress(
+        staging, 10, {"train-00008-of-00009": report(staging, 8, [GOOD] * 4)}, max_failure_rate=0.5, stream=out
+    ):
         wait_for(lambda: out.getvalue().count("\r") > 2)
     assert out.getvalue().count("\n") == 1
     assert "4 of 10 clips" in out.getvalue()
 
 
 def test_too_many_failures_stop_the_workers(staging):
-    with Progress(staging, 100_000, {}, max_failure_rate=0.05, stream=io.StringIO()) as progress:
+    with BuildProgress(staging, 100_000, {}, max_failure_rate=0.05, stream=io.StringIO()) as progress:
         finish(staging, 0, [BAD] * 99)
         time.sleep(0.2)
         assert not staging.asked_to_stop()

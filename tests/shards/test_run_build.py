@@ -35,7 +35,8 @@ def built(folder, tmp_path_factory):
 
 
 def test_beam_writes_every_shard(built):
-    setup, summary = built
+    setup, result = built
+    summary = result.summary
     assert (summary.planned, summary.tried, summary.failed) == (15, 15, 2)
     assert summary.splits[Split.TRAIN].written == 10
     assert len(summary.splits[Split.TRAIN].shard_lengths) == 4
@@ -67,7 +68,7 @@ def test_going_on_writes_only_what_is_missing(folder, built, tmp_path, capsys):
     setup.staging.forget(lost)
     before = inodes(setup.staging)
     capsys.readouterr()
-    assert build(setup).tried == 15
+    assert build(setup).summary.tried == 15
     assert "going on: 6 of 7 shards were done already" in capsys.readouterr().err
     after = inodes(setup.staging)
     assert [name for name in before if before[name] != after[name]] == [setup.staging.finished(lost).file_name]
@@ -83,17 +84,17 @@ def test_too_many_failures_and_a_higher_limit(folder, tmp_path, capsys):
     assert "train failed: " in message
     assert folder.damaged[0].id in message
     before = inodes(setup.staging)
-    assert build(setup, options=PipelineOptions(["--max_failure_rate=0.2"]), max_failure_rate=0.05).failed == 2
+    assert build(setup, options=PipelineOptions(["--max_failure_rate=0.2"]), max_failure_rate=0.05).summary.failed == 2
     assert before == inodes(setup.staging)
 
 
 def test_failed_clips_can_be_tried_again(tmp_path):
     folder = make_clip_folder(tmp_path / "clips", {Split.TRAIN: 6}, damaged=1)
     setup = set_up(folder, tmp_path / "out", num_shards=3)
-    assert build(setup).failed == 1
+    assert build(setup).summary.failed == 1
     folder.path(folder.damaged[0]).write_bytes(folder.path(folder.clips[3]).read_bytes())
-    assert build(setup).failed == 1
-    assert build(setup, options=PipelineOptions(["--retry_failed"])).failed == 0
+    assert build(setup).summary.failed == 1
+    assert build(setup, options=PipelineOptions(["--retry_failed"])).summary.failed == 0
 
 
 def test_a_hopeless_folder_stops_early(tmp_path, monkeypatch):

@@ -15,7 +15,8 @@ from kinetics_tfds.config import KineticsConfig
 from kinetics_tfds.errors import ClipsError, ConfigError, PlanMismatchError, WorkerError
 from kinetics_tfds.shards.lock import build_lock
 from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
-from kinetics_tfds.shards.staging import Staging, discard_staging, open_staging
+from kinetics_tfds.shards.resume import open_staging
+from kinetics_tfds.shards.staging import Staging
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_other_decoders_are_another_plan(folder, tmp_path):
     finish(setup, 0)
     newer = dataclasses.replace(setup.identity, versions={**setup.identity.versions, "av": "99.0"})
     with pytest.raises(PlanMismatchError, match=r"av: .* there, 99.0 here"):
-        open_staging(epath.Path(tmp_path / "out"), newer, setup.plans, overwrite=False)
+        open_staging(epath.Path(tmp_path / "out" / "1.0.0"), newer, setup.plans, overwrite=False)
 
 
 def test_another_plan_without_a_shard_is_dropped(folder, tmp_path):
@@ -120,13 +121,6 @@ def test_tfds_does_not_take_the_folder_for_a_dataset(folder, tmp_path):
     finish(set_up(folder, tmp_path / "kinetics600" / "tiny"), 0)
     assert list(file_utils.list_datasets_in_data_dir(tmp_path)) == []
     assert list(file_utils.list_dataset_versions(tmp_path / "kinetics600" / "tiny")) == []
-
-
-def test_discarding(folder, tmp_path):
-    setup = set_up(folder, tmp_path / "out")
-    discard_staging(epath.Path(tmp_path / "out"), "1.0.0", setup.identity.fingerprint)
-    assert not setup.staging.path.exists()
-    discard_staging(epath.Path(tmp_path / "out"), "1.0.0", setup.identity.fingerprint)
 
 
 def test_a_worker_without_the_plan_says_so(folder, tmp_path):

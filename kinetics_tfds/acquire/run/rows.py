@@ -19,9 +19,9 @@ from kinetics_tfds.acquire.sources.web import Web, outcome_of
 from kinetics_tfds.acquire.store.clip_store import Store
 from kinetics_tfds.annotations import AnnotationSet, is_annotation_file, possible_files, read_annotations
 from kinetics_tfds.annotations.versions import KineticsVersion
+from kinetics_tfds.clips.inputs import annotation_files
 from kinetics_tfds.clips.listing import list_folder
 from kinetics_tfds.errors import AnnotationError
-from kinetics_tfds.file_systems import is_local, open_file
 
 KEPT_IN = "annotations"
 
@@ -40,9 +40,9 @@ def read_rows(version: KineticsVersion, store: Store, given: Sequence[str] = (),
     """
     with tempfile.TemporaryDirectory(prefix="kinetics-lists-") as folder:
         scratch = pathlib.Path(folder)
-        local = possible_files(version, _lists_in(store, scratch))
+        local = possible_files(version, annotation_files(store.listing(), scratch / "lists"))
         if given:
-            files = _expand(given)
+            files = _expand(given, scratch)
         elif local:
             return read_annotations(version, local)
         else:
@@ -54,29 +54,14 @@ def read_rows(version: KineticsVersion, store: Store, given: Sequence[str] = (),
         return rows
 
 
-def _lists_in(store: Store, scratch: pathlib.Path) -> list[str]:
-    """Returns local paths of the lists in a store; those of a bucket are copied."""
-    names = [name for name in store.listing().others if is_annotation_file(name)]
-    if is_local(store.root):
-        return [os.path.join(store.root, *name.split("/")) for name in names]
-    paths = []
-    for name in names:
-        path = scratch / "lists" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open_file(posixpath.join(store.root, name)) as source, open(path, "wb") as target:
-            shutil.copyfileobj(source, target)
-        paths.append(str(path))
-    return paths
-
-
-def _expand(given: Iterable[str]) -> list[str]:
+def _expand(given: Iterable[str], scratch: pathlib.Path) -> list[str]:
     files = []
     for path in given:
         path = os.path.expanduser(path)
         if not os.path.isdir(path):
             files.append(path)
             continue
-        found = [os.path.join(path, *name.split("/")) for name in list_folder(path).others if is_annotation_file(name)]
+        found = annotation_files(list_folder(path), scratch)
         if not found:
             raise AnnotationError(f"The folder {path!r} holds no annotation file.", "Name the files themselves.")
         files += found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import pathlib
 import posixpath
@@ -26,7 +27,7 @@ class Inputs:
     Attributes:
         root: the folder of clips.
         annotations: the rows.
-        annotation_files: local paths of the annotation files in the folder, of this version and of others.
+        annotation_files: local paths of the folder's annotation files, of this version and of others.
         listing: the folder's files.
         matches: which file holds which row's clip.
     """
@@ -76,7 +77,7 @@ def read_inputs(
         AnnotationError: an annotation file cannot be used, or there is none and none can be fetched.
     """
     listing = list_folder(root)
-    files = _annotation_files(root, listing)
+    files = annotation_files(listing, tempfile.mkdtemp(dir=_process_folder().name))
     if not possible_files(version, files) and download is not None:
         annotations = read_annotations(version, _download(version, download))
     else:
@@ -84,28 +85,30 @@ def read_inputs(
     return Inputs(root, annotations, files, listing, match_clips(annotations.clips, listing, version))
 
 
-def _annotation_files(root: str, listing: Listing) -> tuple[str, ...]:
+def annotation_files(listing: Listing, scratch: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Returns local paths of the annotation files in a listed folder.
+
+    Args:
+        listing: the folder's files.
+        scratch: a local folder that the lists of a remote one are copied to.
+
+    Raises:
+        ClipsError: a remote list cannot be read.
+    """
     names = [path for path in listing.others if is_annotation_file(path)]
-    if is_local(root):
+    if is_local(listing.root):
+        root = os.path.expanduser(listing.root)
         return tuple(os.path.join(root, *name.split("/")) for name in names)
-    folder = _Copies.folder()
-    return tuple(_copy(root, name, folder) for name in names)
+    return tuple(_copy(listing.root, name, scratch) for name in names)
 
 
-class _Copies:
-    """Copies of remote lists; they go when the process ends."""
-
-    _kept: tempfile.TemporaryDirectory[str] | None = None
-
-    @classmethod
-    def folder(cls) -> str:
-        """Returns a new empty folder."""
-        if cls._kept is None:
-            cls._kept = tempfile.TemporaryDirectory(prefix="kinetics-lists-")
-        return tempfile.mkdtemp(dir=cls._kept.name)
+@functools.cache
+def _process_folder() -> tempfile.TemporaryDirectory[str]:
+    """Copied lists are read again while a build is planned; they are removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="kinetics-lists-")
 
 
-def _copy(root: str, name: str, folder: str) -> str:
+def _copy(root: str, name: str, folder: str | os.PathLike[str]) -> str:
     """Copies a remote list, folders and all: they may tell which version it is of."""
     local = pathlib.Path(folder, *name.split("/"))
     local.parent.mkdir(parents=True, exist_ok=True)

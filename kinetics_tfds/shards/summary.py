@@ -1,10 +1,10 @@
-"""The table at the end of a build: what became of the rows, by split and reason."""
+"""The counts and the table at the end of a build: how many rows ended how, by split and reason."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kinetics_tfds.annotations.clip import Split
@@ -45,8 +45,8 @@ class SplitCounts:
 
 
 @dataclasses.dataclass
-class Summary:
-    """How a build ended, or how far it came.
+class BuildSummary:
+    """How a build ended, or how far it clip_report.
 
     Attributes:
         splits: counts by split.
@@ -72,14 +72,14 @@ class Summary:
         return sum(counts.failed.total() for counts in self.splits.values())
 
 
-def summarise(plans: Mapping[Split, SplitPlan], reports: Mapping[Split, Iterable[ShardReport | None]]) -> Summary:
-    """Counts what became of every row.
+def summarise(plans: Mapping[Split, SplitPlan], reports: Mapping[str, ShardReport]) -> BuildSummary:
+    """Counts how every row ended.
 
     Args:
         plans: of every split that has rows.
-        reports: of each split that has shards, every shard's report in order, None for shards that are not finished.
+        reports: of the finished shards, by name.
     """
-    summary = Summary({})
+    summary = BuildSummary({})
     for split, plan in plans.items():
         counts = SplitCounts(
             rows=len(plan.clips) + len(plan.missing) + len(plan.excluded),
@@ -87,7 +87,8 @@ def summarise(plans: Mapping[Split, SplitPlan], reports: Mapping[Split, Iterable
             missing=len(plan.missing),
             excluded=len(plan.excluded),
         )
-        for shard, report in zip(plan.shards(), reports.get(split, ()), strict=False):
+        for shard in plan.shards():
+            report = reports.get(shard.name)
             if report is None:
                 continue
             counts.written += report.written
@@ -95,14 +96,14 @@ def summarise(plans: Mapping[Split, SplitPlan], reports: Mapping[Split, Iterable
             counts.shard_lengths.append(report.written)
             counts.file_bytes += report.file_bytes
             if len(summary.examples) < _SHOWN_FAILURES and report.failures:
-                for planned, came in zip(shard.clips, report.clips, strict=True):
-                    if came.state is ClipState.FAILED and len(summary.examples) < _SHOWN_FAILURES:
-                        summary.examples.append(f"{planned.media.path}: {came.reason}: {came.detail}")
+                for planned, clip_report in zip(shard.clips, report.clips, strict=True):
+                    if clip_report.state is ClipState.FAILED and len(summary.examples) < _SHOWN_FAILURES:
+                        summary.examples.append(f"{planned.media.path}: {clip_report.reason}: {clip_report.detail}")
         summary.splits[split] = counts
     return summary
 
 
-def format_table(summary: Summary) -> str:
+def format_table(summary: BuildSummary) -> str:
     """Returns the table as lines of text, ready to print."""
     head = ("split", "rows", "found", "written", "failed", "missing", "excluded")
     body: list[tuple[Any, ...]] = [
