@@ -97,10 +97,12 @@ def complete(data_path: epath.Path, file_names: Iterable[str]) -> None:
     if not staging.path.exists():
         return
     with contextlib.suppress(PlanMismatchError), build_lock(lock_path(data_path)):
-        staged, present = ({file.name for file in folder.iterdir()} for folder in (staging.shards, data_path))
+        # An earlier clean-up may have been interrupted.
+        staged = {file.name for file in staging.shards.iterdir()} if staging.shards.exists() else set()
+        present = {file.name for file in data_path.iterdir()}
         lacking = [name for name in file_names if name in staged - present]
         _for_each(lambda name: (staging.shards / name).rename(data_path / name), lacking)
-        staging.path.rmtree()
+        staging.remove()
 
 
 def remove_unfinished(own_folder: epath.Path, version: str) -> None:

@@ -35,27 +35,27 @@ def open_staging(
     for folder in sorted(top.glob(f"{data_path.name}-*")) if top.exists() else ():
         if folder.name == staging.path.name:
             continue
-        shards = len(Staging(folder, "").report_names())
+        other = Staging(folder, "")
+        shards = len(other.report_names())
         if shards and not overwrite:
             raise PlanMismatchError(
                 "\n    ".join(
                     [
                         f"Another build of this dataset is half done in {folder} ({shards} shards), and differs:",
-                        *_compare(folder, identity, plans),
+                        *_compare(other, identity, plans),
                     ]
                 ),
                 "Run with the settings and clips of that build to finish it, or add --overwrite (or delete that "
                 "folder) to discard it and start this one.",
             )
-        folder.rmtree()
+        other.remove()
     if not (staging.path / "plan.json").exists():
         staging.write_plan(identity, plans)
     return staging
 
 
-def _compare(folder: epath.Path, identity: BuildIdentity, plans: Mapping[Split, SplitPlan]) -> list[str]:
+def _compare(other: Staging, identity: BuildIdentity, plans: Mapping[Split, SplitPlan]) -> list[str]:
     """Returns one line for each difference between a staged build and the one that is asked for."""
-    other = Staging(folder, "")
     try:
         return compare(other.load_identity(), identity) + _compare_clips(other, plans)
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -110,6 +110,11 @@ class Staging:
         with _writing(self.path / "plan.json") as temporary:
             temporary.write_text(text + "\n")
 
+    def remove(self) -> None:
+        """Removes the folder, `plan.json` first: what an interrupted removal leaves is not taken for a plan."""
+        (self.path / "plan.json").unlink(missing_ok=True)
+        self.path.rmtree()
+
     def read_shard(self, number: int) -> ShardPlan:
         """Returns one shard's plan.
 

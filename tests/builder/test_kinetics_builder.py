@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import pathlib
 
+import fsspec
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -11,6 +12,7 @@ from tensorflow_datasets.core.utils import file_utils
 
 import kinetics_tfds
 from kinetics_tfds.annotations.clip import Split
+from kinetics_tfds.clips.inputs import read_inputs
 from kinetics_tfds.config import NAMED_CONFIGS, KineticsConfig
 from kinetics_tfds.errors import ClipsError, ConfigError, PlanMismatchError, TooManyFailuresError
 from kinetics_tfds.shards import lock
@@ -289,3 +291,19 @@ def test_tools_that_iterate_a_builder(folder, tmp_path):
     pairs = list(generators["validation"])
     assert {key for key, _ in pairs} == {clip.id for clip in folder.clips if clip.split is Split.VALIDATION}
     assert builder.info.features.encode_example(pairs[0][1])
+
+
+def test_tools_that_iterate_a_builder_get_remote_clips(folder, tmp_path, capsys):
+    memory = fsspec.filesystem("memory")
+    memory.put(f"{folder.root}/", "/bucket/clips/", recursive=True)
+    builder = tfds.builder("kinetics600", data_dir=tmp_path, config=CONFIG)
+    inputs = read_inputs("memory://bucket/clips", builder.kinetics_version)
+    plan = builder.plan(inputs, tfds.download.DownloadConfig())[Split.TRAIN]
+    memory.rm(f"/bucket/clips/{plan.clips[0].media.path}")
+    pairs = list(builder._generate_examples(inputs.root, plan.clips))
+    memory.rm("/bucket", recursive=True)
+    damaged = {clip.id for clip in folder.damaged}
+    assert [key for key, _ in pairs] == [p.clip.id for p in plan.clips[1:] if p.clip.id not in damaged]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len({plan.clips[0].clip.id, *damaged})
+    assert any(line.startswith(f"kinetics: left out {plan.clips[0].media.path}: unreadable: cannot") for line in lines)
