@@ -16,7 +16,6 @@ INSTALL = [
     "google-crc32c>=1.6,<2",  # kinetics verify
     "numpy>=2.1,<2.5",
     "opencv-python-headless>=5.0,<5.1",
-    "pebble>=5.2,<5.3",
     "pyarrow>=20,<26",
     "pyyaml>=6,<7",
     "requests>=2.32,<3",

@@ -14,7 +14,7 @@ import psutil
 
 @dataclasses.dataclass
 class Seen:
-    """What was seen of the decode workers and of the server that they are forked from.
+    """What was seen of the decode workers.
 
     Attributes:
         peaks: process id -> the most memory it held, in MiB.
@@ -27,7 +27,7 @@ class Seen:
     def look(self, pid: int) -> None:
         """Notes how one process stands."""
         proc = pathlib.Path(f"/proc/{pid}")
-        if b"forkserver" not in (proc / "cmdline").read_bytes():
+        if b"kinetics_tfds.workers" not in (proc / "cmdline").read_bytes():
             return  # another process, or one that still is its parent's copy, between fork and exec
         peak = re.search(r"VmHWM:\s+(\d+) kB", (proc / "status").read_text())
         if peak is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kinetics_tfds.decode.clip import decode_clip
     from kinetics_tfds.decode.failure import DecodeError
-    from kinetics_tfds.decode.pool import DecodePool, available_cpus
+    from kinetics_tfds.decode.pool import DecodePool
     from kinetics_tfds.decode.probe import MediaInfo, probe_media
     from kinetics_tfds.decode.revision import DECODER_REVISION, versions
     from kinetics_tfds.decode.types import (
@@ -33,7 +33,6 @@ _HOMES = {
     "decode_clip": "clip",
     "DecodeError": "failure",
     "DecodePool": "pool",
-    "available_cpus": "pool",
     "MediaInfo": "probe",
     "probe_media": "probe",
     "DECODER_REVISION": "revision",
@@ -50,7 +49,6 @@ __all__ = [
     "decode_clip",
     "DecodeError",
     "DecodePool",
-    "available_cpus",
     "MediaInfo",
     "probe_media",
     "DECODER_REVISION",

@@ -1,4 +1,4 @@
-"""Imported first by the decode workers' fork server: keeps numerical libraries from starting threads there.
+"""Imported first by decode workers: keeps numerical libraries from starting threads there.
 
 The threads would be of no use, and each would count, with its stack, as memory of every worker.
 """

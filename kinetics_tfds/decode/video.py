@@ -14,10 +14,10 @@ from kinetics_tfds.decode.container import DECODERS, Media, check_pixels, decode
 from kinetics_tfds.decode.damage import Damaged, MissingFrames
 from kinetics_tfds.decode.failure import failed
 from kinetics_tfds.decode.frames import Orientation, orientation_of
-from kinetics_tfds.decode.memory import memory_is_short
 from kinetics_tfds.decode.nal import NalReader
 from kinetics_tfds.decode.structure import AVI
 from kinetics_tfds.decode.types import DecodeLimits, FailureReason
+from kinetics_tfds.workers.memory import memory_is_short
 
 _TOO_MANY_PIXELS = "exceeds specified max pixel count"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,18 +16,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pebble
 from etils import epath
 from tensorflow_datasets.proto import tf_example_pb2
 
 from kinetics_tfds.annotations.clip import UNLABELLED
 from kinetics_tfds.annotations.versions import get_version
-from kinetics_tfds.decode import processes
 from kinetics_tfds.prepared import verify_folder
 from kinetics_tfds.prepared.dataset import ExpectedRecord, Prepared, ShardFile, open_prepared
 from kinetics_tfds.prepared.problem import Problem
 from kinetics_tfds.prepared.records import RawRecord, read_records
 from kinetics_tfds.shards.write import hash_record
+from kinetics_tfds.workers import TaskCrashedError, WorkerPool
 
 # A wholly damaged shard would list every record.
 _PROBLEMS_SHOWN = 20
@@ -221,25 +221,19 @@ def _shorten(shard: str, problems: list[Problem]) -> tuple[Problem, ...]:
 def _run(prepared: Prepared, workers: int) -> Iterator[ShardResult]:
     """Yields the result of each shard in order; a few shards' rows are in memory at a time."""
     kinetics = prepared.identity.dataset
-    processes.server.acquire()
-    pool = pebble.ProcessPool(workers, context=processes.WorkerContext())
-    try:
+    with WorkerPool(workers, memory_bytes=None, preload=[__name__]) as pool:
         waiting: collections.deque[tuple[ShardFile, concurrent.futures.Future]] = collections.deque()
         for shard in prepared.shards():
-            waiting.append((shard, pool.schedule(verify_shard, args=(shard, kinetics))))
+            waiting.append((shard, pool.submit(verify_shard, shard, kinetics, seconds=math.inf)))
             if len(waiting) > 2 * workers:
                 yield _result(*waiting.popleft())
         while waiting:
             yield _result(*waiting.popleft())
-    finally:
-        pool.stop()
-        pool.join()
-        processes.server.release()
 
 
 def _result(shard: ShardFile, future: concurrent.futures.Future) -> ShardResult:
     try:
         return future.result()
-    except pebble.ProcessExpired as error:
-        what = f"the process that read it died (exit code {error.exitcode})"
+    except (TaskCrashedError, MemoryError) as error:
+        what = f"the process that read it died: {error or 'memory ran out'}"
         return ShardResult(shard.name, problems=(Problem(shard.name, None, None, what),))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import random
 import signal
@@ -14,10 +13,10 @@ import psutil
 import pytest
 from decoding import decode, request_for
 from media import cached_video
-from pool_workers import decoding_worker, short
+from pool_workers import decoding_worker, short, worker_ids
 
 from kinetics_tfds.decode.failure import DecodeError, failed
-from kinetics_tfds.decode.pool import DecodePool, available_cpus
+from kinetics_tfds.decode.pool import DecodePool
 from kinetics_tfds.decode.types import DecodedClip, DecodeFailure, DecodeLimits, DecodeSettings, FailureReason
 
 # Order and amounts.
@@ -56,10 +55,6 @@ def test_a_pool_may_be_used_again_and_for_nothing():
         for _ in range(2):
             [(_, clip)] = pool.decode([request_for(short(), 0, 1)])
             assert len(clip.frames) == 25
-
-
-def test_there_is_a_worker_for_each_available_cpu():
-    assert DecodePool(DecodeSettings()).workers == available_cpus() == len(os.sched_getaffinity(0))
 
 
 def test_several_threads_share_a_pool():
@@ -142,52 +137,55 @@ def when_busy(act):
     thread.join()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
-def test_a_worker_that_dies_costs_only_its_clip(number, large):
-    requests = [request_for(large), *[request_for(short(), 0, 1)] * 4]
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_worker_that_is_killed_costs_no_clip(number):
+    path = cached_video(seconds=4, width=640, height=480)
+    requests = [request_for(path, 0, 4), *[request_for(short(), 0, 1)] * 4]
     with DecodePool(DecodeSettings(short_side=None), workers=1) as pool:
         list(pool.decode(requests[1:]))
         with when_busy(lambda worker: worker.send_signal(number)):
             results = [result for _, result in pool.decode(requests)]
-    assert results[0].reason is FailureReason.CRASHED
-    assert number.name in results[0].detail
-    assert [len(clip.frames) for clip in results[1:]] == [25] * 4
+    assert [len(clip.frames) for clip in results] == [100, 25, 25, 25, 25]
 
 
-def test_a_worker_that_hangs_costs_only_its_clip(large):
-    requests = [request_for(large), *[request_for(short(), 0, 1)] * 4]
-    with DecodePool(DecodeSettings(short_side=None), DecodeLimits(wall_seconds=3.0), workers=1) as pool:
-        list(pool.decode(requests[1:]))
-        with when_busy(lambda worker: worker.suspend()):
-            results = [result for _, result in pool.decode(requests)]
-    assert results[0].reason is FailureReason.TIMEOUT
-    assert [len(clip.frames) for clip in results[1:]] == [25] * 4
+@pytest.mark.slow
+def test_time_in_which_a_worker_is_suspended_does_not_count():
+    path = cached_video(seconds=4, width=640, height=480)
+
+    def suspend(worker: psutil.Process) -> None:
+        worker.suspend()
+        time.sleep(12)
+        worker.resume()
+
+    with DecodePool(DecodeSettings(short_side=None), DecodeLimits(wall_seconds=10.0), workers=1) as pool:
+        list(pool.decode([request_for(short(), 0, 1)]))
+        with when_busy(suspend):
+            [(_, clip)] = pool.decode([request_for(path, 0, 4)])
+    assert len(clip.frames) == 100
 
 
 def test_idle_workers_that_die_cost_nothing():
     with DecodePool(DecodeSettings(), workers=2) as pool:
         for _ in range(3):
             assert [len(clip.frames) for _, clip in pool.decode([request_for(short(), 0, 1)] * 4)] == [25] * 4
-            for process in psutil.Process().children(recursive=True):
+            for pid in worker_ids():
                 with contextlib.suppress(psutil.Error):
-                    if process.ppid() != os.getpid():
-                        process.kill()
+                    psutil.Process(pid).kill()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-def test_killing_workers_at_random_never_hangs_or_loses_more_than_was_killed(seed):
+def test_killing_and_suspending_workers_at_random_loses_no_clip(seed):
     rng = random.Random(seed)
-    kills = 0
     over = threading.Event()
 
     def kill():
-        nonlocal kills
-        while not over.wait(rng.uniform(0.02, 0.4)):
-            workers = [p for p in psutil.Process().children(recursive=True) if p.ppid() != os.getpid()]
+        while not over.wait(rng.uniform(0.1, 0.8)):
             with contextlib.suppress(psutil.Error, IndexError):
-                rng.choice(workers).kill()
-                kills += 1
+                worker = psutil.Process(rng.choice(worker_ids()))
+                worker.kill() if rng.random() < 0.7 else worker.suspend()
+                over.wait(rng.uniform(0, 0.3))
+                worker.resume()
 
     thread = threading.Thread(target=kill)
     with DecodePool(DecodeSettings(), workers=2) as pool:
@@ -196,6 +194,4 @@ def test_killing_workers_at_random_never_hangs_or_loses_more_than_was_killed(see
         results = [r for _, r in pool.decode(request_for(path, 0, 4) for _ in range(80))]
         over.set()
         thread.join()
-    assert len(results) == 80
-    assert sum(isinstance(r, DecodeFailure) for r in results) <= kills
-    assert {r.reason for r in results if isinstance(r, DecodeFailure)} <= {FailureReason.CRASHED}
+    assert [len(clip.frames) for clip in results] == [100] * 80

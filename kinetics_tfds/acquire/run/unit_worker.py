@@ -24,10 +24,11 @@ from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, So
 from kinetics_tfds.acquire.sources.http import raise_if_full
 from kinetics_tfds.acquire.store.clip_store import clip_path, open_store
 from kinetics_tfds.acquire.transcode.clip_file import Finished, Job
-from kinetics_tfds.acquire.transcode.pool import shared_pool
+from kinetics_tfds.acquire.transcode.pool import result_of_job, shared_pool, submit_job
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.decode.types import DecodeLimits
-from kinetics_tfds.errors import AcquireError
+from kinetics_tfds.errors import AcquireError, WorkerError
+from kinetics_tfds.workers import TaskFuture
 
 _log = logging.getLogger(__name__)
 _SPACE_CHECK_SECONDS = 2.0
@@ -152,25 +153,25 @@ class _Unit:
         self._open = set(item.unit.clips)
         self._counts: collections.Counter[OutcomeClass] = collections.Counter()
         self._refused: Outcome | None = None
-        self._pending: collections.deque[tuple[Clip, Fetched, concurrent.futures.Future]] = collections.deque()
+        self._pending: collections.deque[tuple[Clip, Fetched, Job, TaskFuture]] = collections.deque()
         self._numbers = itertools.count()
 
     def run(self) -> collections.Counter[OutcomeClass]:
         worker = self._worker
-        with worker._folder() as folder, concurrent.futures.ThreadPoolExecutor(worker._pool.workers) as finishers:
+        with worker._folder() as folder:
             try:
                 with worker._rate_limiter.permit(worker.check) as permit:
-                    self._fetch(folder, finishers)
+                    self._fetch(folder)
                     permit.report(self._refused)
                 self._settle(0)
                 if self._open:
                     self._record(tuple(self._open), Outcome(Reason.UNEXPECTED, "the source said nothing of this clip"))
             finally:
-                for _, _, future in self._pending:
-                    future.cancel()
+                for *_, future in self._pending:
+                    future.abandon()
         return self._counts
 
-    def _fetch(self, folder: pathlib.Path, finishers: concurrent.futures.Executor) -> None:
+    def _fetch(self, folder: pathlib.Path) -> None:
         worker = self._worker
         fetching = folder / _FETCH
         cache = worker._config.state_folder / "indexes" / worker._source.name
@@ -184,10 +185,10 @@ class _Unit:
                     continue
                 for clip in item.clips:
                     job = self._job(clip, item, folder, fetching)
-                    self._pending.append((clip, item, finishers.submit(worker._pool.finish, job)))
+                    self._pending.append((clip, item, job, submit_job(worker._pool, job)))
                 # The source goes on while clips are finished, but never far ahead of them.
                 self._settle(2 * worker._pool.workers)
-        except AcquireError:
+        except (AcquireError, WorkerError):
             raise
         except Exception as error:
             _log.exception("%s: unit %s", worker._source.name, self._unit.key)
@@ -214,13 +215,13 @@ class _Unit:
     def _settle(self, most: int) -> None:
         """Stores finished clips until at most `most` are left to wait for."""
         while len(self._pending) > most:
-            clip, item, future = self._pending.popleft()
-            done = future.result()
+            clip, item, job, future = self._pending.popleft()
+            done = result_of_job(future, job)
             if isinstance(done, Finished):
                 self._store(clip, item, done)
             else:
                 self._record((clip,), done)
-            last_of_file = all(other.video != item.video for _, other, _ in self._pending)
+            last_of_file = all(other.video != item.video for _, other, *_ in self._pending)
             if last_of_file and self._worker._scratch in item.video.parents:
                 item.video.unlink(missing_ok=True)
 

@@ -1,13 +1,8 @@
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import os
 import pathlib
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 from media import make_video
@@ -16,17 +11,22 @@ from kinetics_tfds.acquire.config import CheckSettings, CutSettings
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.store.clip_store import file_digest
 from kinetics_tfds.acquire.transcode.clip_file import Finished, Job
-from kinetics_tfds.acquire.transcode.pool import FinishPool
+from kinetics_tfds.acquire.transcode.pool import make_pool, result_of_job, submit_job
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.decode.types import DecodeLimits
+from kinetics_tfds.workers import WorkerPool
 
 CUT = CutSettings(preset="ultrafast", crf=28)
 
 
 @pytest.fixture(scope="module")
 def pool():
-    with FinishPool(workers=1) as running:
+    with make_pool(1) as running:
         yield running
+
+
+def finish(pool: WorkerPool, one: Job) -> Finished | Outcome:
+    return result_of_job(submit_job(pool, one), one)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def job(video: pathlib.Path, folder: pathlib.Path, **more) -> Job:
 
 @pytest.mark.parametrize(("mode", "word"), [("reencode", "reencoded"), ("copy", "copied")])
 def test_a_whole_video_is_cut(pool, video, tmp_path, mode, word):
-    done = pool.finish(job(video, tmp_path, cut=dataclasses.replace(CUT, mode=mode)))
+    done = finish(pool, job(video, tmp_path, cut=dataclasses.replace(CUT, mode=mode)))
     assert isinstance(done, Finished), done
     assert (done.cut, done.path, done.duration) == (word, str(tmp_path / "out.mp4"), 5.0)
     assert (done.sha256, done.bytes) == file_digest(tmp_path / "out.mp4")
@@ -62,7 +62,7 @@ def test_a_whole_video_is_cut(pool, video, tmp_path, mode, word):
 def test_a_trimmed_file_stays_as_it_is_under_a_true_suffix(pool, tmp_path):
     lying = make_video(tmp_path / "x.webm", codec="vp9", seconds=5, width=96, height=64).rename(tmp_path / "x.mp4")
     before = lying.read_bytes()
-    done = pool.finish(job(lying, tmp_path, span=Span.TRIMMED, may_move=True))
+    done = finish(pool, job(lying, tmp_path, span=Span.TRIMMED, may_move=True))
     assert isinstance(done, Finished), done
     assert (done.cut, pathlib.Path(done.path).suffix) == ("as_is", ".mkv")
     assert pathlib.Path(done.path).read_bytes() == before
@@ -70,7 +70,7 @@ def test_a_trimmed_file_stays_as_it_is_under_a_true_suffix(pool, tmp_path):
 
 
 def test_a_file_of_the_user_is_only_read(pool, video, tmp_path):
-    done = pool.finish(job(video, tmp_path, span=Span.TRIMMED, time_start=100.0, time_end=112.0))
+    done = finish(pool, job(video, tmp_path, span=Span.TRIMMED, time_start=100.0, time_end=112.0))
     assert isinstance(done, Finished)
     assert video.exists()
 
@@ -86,7 +86,7 @@ def test_a_file_of_the_user_is_only_read(pool, video, tmp_path):
     ],
 )
 def test_what_is_refused(pool, video, tmp_path, more, reason):
-    result = pool.finish(job(video, tmp_path, **more))
+    result = finish(pool, job(video, tmp_path, **more))
     assert isinstance(result, Outcome)
     assert result.reason is reason, result
 
@@ -113,56 +113,13 @@ def test_damaged_files(pool, tmp_path, data, complete, reason):
         middle = len(whole) // 2
         data = whole[:middle] + os.urandom(2000) + whole[middle + 2000 :]
     path.write_bytes(data)
-    result = pool.finish(job(path, tmp_path, span=Span.TRIMMED, complete=complete))
+    result = finish(pool, job(path, tmp_path, span=Span.TRIMMED, complete=complete))
     assert isinstance(result, Outcome), result
     assert result.reason is reason, result
 
 
-def test_a_worker_that_dies_costs_one_clip(pool, video, tmp_path):
-    for hand in pool._all:
-        if hand._process is not None:
-            os.kill(hand._process.pid, signal.SIGKILL)
-    results = [pool.finish(job(video, tmp_path, target=str(tmp_path / f"{number}"))) for number in range(3)]
-    assert [type(result) for result in results][1:] == [Finished, Finished]
-
-
-def test_threads_share_a_pool(video, tmp_path):
-    with FinishPool(workers=2) as pool, concurrent.futures.ThreadPoolExecutor(6) as threads:
+def test_jobs_share_a_pool(video, tmp_path):
+    with make_pool(2) as pool:
         jobs = [job(video, tmp_path, target=str(tmp_path / f"{number}")) for number in range(6)]
-        assert {type(result) for result in threads.map(pool.finish, jobs)} == {Finished}
-
-
-PARENT = """
-import sys, time
-from kinetics_tfds.acquire.transcode.pool import FinishPool
-from acquire.cutting.test_finish import job
-import pathlib, multiprocessing, psutil
-if __name__ == "__main__":
-    pool = FinishPool(workers=1)
-    pool.finish(job(pathlib.Path("/nonexistent"), pathlib.Path("/tmp")))
-    print(*[child.pid for child in psutil.Process().children(recursive=True)], flush=True)
-    time.sleep(60)
-"""
-
-
-def test_workers_die_with_a_killed_parent(tmp_path, repo):
-    (tmp_path / "parent.py").write_text(PARENT)
-    environment = {**os.environ, "PYTHONPATH": f"{repo / 'tests'}:{repo}"}
-    parent = subprocess.Popen(
-        [sys.executable, tmp_path / "parent.py"], stdout=subprocess.PIPE, text=True, env=environment
-    )
-    children = [int(word) for word in parent.stdout.readline().split()]  # type: ignore[union-attr]
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.wait(10)
-    assert children
-    deadline = time.monotonic() + 10
-    while any(_alive(pid) for pid in children) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert [pid for pid in children if _alive(pid)] == []
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+        futures = [submit_job(pool, each) for each in jobs]
+        assert {type(result_of_job(*pair)) for pair in zip(futures, jobs, strict=True)} == {Finished}
