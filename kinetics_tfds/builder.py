@@ -126,6 +126,8 @@ the official ones are downloaded where there are none. Without clips: --config=s
         inputs = self.find_inputs(dl_manager)
         print(inputs.describe())
         plans = self.plan(inputs, download_config)
+        media_root = _absolute(inputs.root)
+        del inputs  # half a million matches need not weigh on the build
         identity = self._identity(plans, file_format)
         commit.remove_unfinished(self.data_path, str(self.version))
         staging = open_staging(
@@ -136,7 +138,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
         )
         result = run.run_build(
             staging,
-            write.BuildJob(_absolute(staging.path), identity.fingerprint, self.KINETICS, _absolute(inputs.root)),
+            write.BuildJob(_absolute(staging.path), identity.fingerprint, self.KINETICS, media_root),
             plans,
             max_failure_rate=self.kinetics_config.max_failure_rate,
             options=download_config.beam_options,

@@ -81,7 +81,7 @@ class _Row(NamedTuple):
 
 def _split_rows(plan: SplitPlan, reports: Mapping[str, ShardReport]) -> Iterator[_Row]:
     for shard in plan.shards():
-        for planned, clip_report in zip(shard.clips, reports[shard.name].clips, strict=True):
+        for planned, clip_report in zip(shard.clips, reports[shard.name].read_clips(), strict=True):
             yield _Row(planned.clip, clip_report, shard.index, planned.media.path)
     for clip in plan.missing:
         yield _Row(clip, ClipReport(ClipState.MISSING))

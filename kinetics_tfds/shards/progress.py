@@ -138,7 +138,7 @@ class BuildProgress:
 
     def _count(self, reports: Iterable[ShardReport]) -> None:
         for report in reports:
-            self._tried += len(report.clips)
+            self._tried += report.tried
             self._failed += report.failures.total()
 
     def _print(self, *, last: bool = False) -> None:

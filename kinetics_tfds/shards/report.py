@@ -1,14 +1,14 @@
-"""What came of each clip and each shard: the sidecar that is written after a shard, and its sums."""
+"""How each clip and each shard ended: the sidecar that is written after a shard."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
 import enum
+import json
 from collections.abc import Iterable
-from typing import Any
 
-from kinetics_tfds.planning.plan import shard_name
+from kinetics_tfds.planning.plan import ShardPlan, shard_name
 
 
 class ClipState(enum.StrEnum):
@@ -22,7 +22,7 @@ class ClipState(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClipReport:
-    """What came of one planned clip.
+    """How one planned clip ended.
 
     Attributes:
         state: `WRITTEN` or `FAILED`.
@@ -45,7 +45,7 @@ class ClipReport:
 
 @dataclasses.dataclass(frozen=True)
 class ShardReport:
-    """What came of one shard.
+    """How one shard ended.
 
     Attributes:
         fingerprint: of the build it belongs to.
@@ -54,7 +54,10 @@ class ShardReport:
         num_shards: how many the split has.
         file_name: the shard's file.
         file_bytes: its size.
-        clips: one report a planned clip, in the plan's order.
+        written: how many records it holds.
+        failures: how many clips failed, by reason.
+        text: the sidecar. The clips' reports stay in it until they are asked for: half a million of them as objects
+            would take 100 MB.
     """
 
     fingerprint: str
@@ -63,7 +66,45 @@ class ShardReport:
     num_shards: int
     file_name: str
     file_bytes: int
-    clips: tuple[ClipReport, ...]
+    written: int
+    failures: collections.Counter[str]
+    text: str = dataclasses.field(repr=False)
+
+    @classmethod
+    def of_clips(
+        cls, shard: ShardPlan, clips: Iterable[ClipReport], *, fingerprint: str, file_name: str, file_bytes: int
+    ) -> ShardReport:
+        """Returns the report of a shard.
+
+        Args:
+            shard: the shard.
+            clips: one report per planned clip, in the plan's order.
+            fingerprint: of the build.
+            file_name: the shard's file.
+            file_bytes: its size.
+        """
+        values = {
+            "fingerprint": fingerprint,
+            "split": str(shard.split),
+            "index": shard.index,
+            "num_shards": shard.num_shards,
+            "file_name": file_name,
+            "file_bytes": file_bytes,
+            "clips": [dataclasses.astuple(clip) for clip in clips],
+        }
+        return cls.from_text(json.dumps(values, separators=(",", ":")))
+
+    @classmethod
+    def from_text(cls, text: str) -> ShardReport:
+        """Reads a sidecar.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is not a whole one.
+        """
+        values = json.loads(text)
+        clips = [ClipReport(*clip) for clip in values.pop("clips")]
+        failures = collections.Counter(clip.reason for clip in clips if clip.state == ClipState.FAILED)
+        return cls(**values, written=len(clips) - failures.total(), failures=failures, text=text)
 
     @property
     def name(self) -> str:
@@ -71,28 +112,10 @@ class ShardReport:
         return shard_name(self.split, self.index, self.num_shards)
 
     @property
-    def written(self) -> int:
-        """How many records the shard holds."""
-        return sum(clip.state is ClipState.WRITTEN for clip in self.clips)
+    def tried(self) -> int:
+        """How many clips were written or failed."""
+        return self.written + self.failures.total()
 
-    @property
-    def failures(self) -> collections.Counter[str]:
-        """How many clips failed, by reason."""
-        return count_failures(self.clips)
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain JSON values: a list a clip, to keep half a million of them small."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        values["clips"] = [list(dataclasses.astuple(clip)) for clip in self.clips]
-        return values
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> ShardReport:
-        """Undoes `to_json`."""
-        clips = tuple(ClipReport(ClipState(state), *rest) for state, *rest in values["clips"])
-        return cls(**{**values, "clips": clips})
-
-
-def count_failures(clips: Iterable[ClipReport]) -> collections.Counter[str]:
-    """Returns how many of the clips failed, by reason."""
-    return collections.Counter(clip.reason for clip in clips if clip.state is ClipState.FAILED)
+    def read_clips(self) -> list[ClipReport]:
+        """Returns one report per planned clip, in the plan's order."""
+        return [ClipReport(ClipState(state), *rest) for state, *rest in json.loads(self.text)["clips"]]

@@ -136,12 +136,12 @@ class Staging:
     def write_report(self, report: ShardReport) -> None:
         """Writes a shard's sidecar; from then on the shard counts as finished."""
         with _writing(self.path / "reports" / f"{report.name}.json") as temporary:
-            temporary.write_text(json.dumps(report.to_json(), separators=(",", ":")))
+            temporary.write_text(report.text)
 
     def read_report(self, name: str) -> ShardReport | None:
         """Returns a finished shard's sidecar, or None where there is none that can be used."""
         try:
-            report = ShardReport.from_json(json.loads((self.path / "reports" / f"{name}.json").read_text()))
+            report = ShardReport.from_text((self.path / "reports" / f"{name}.json").read_text())
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return report if report.fingerprint == self.fingerprint else None

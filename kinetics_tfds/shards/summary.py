@@ -96,7 +96,7 @@ def summarise(plans: Mapping[Split, SplitPlan], reports: Mapping[str, ShardRepor
             counts.shard_lengths.append(report.written)
             counts.file_bytes += report.file_bytes
             if len(summary.examples) < _SHOWN_FAILURES and report.failures:
-                for planned, clip_report in zip(shard.clips, report.clips, strict=True):
+                for planned, clip_report in zip(shard.clips, report.read_clips(), strict=True):
                     if clip_report.state is ClipState.FAILED and len(summary.examples) < _SHOWN_FAILURES:
                         summary.examples.append(f"{planned.media.path}: {clip_report.reason}: {clip_report.detail}")
         summary.splits[split] = counts

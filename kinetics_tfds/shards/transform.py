@@ -170,7 +170,7 @@ def _count(outcome: ShardOutcome) -> None:
         Metrics.counter(_NAMESPACE, f"failed_{reason}").inc(clips)
     frames = Metrics.distribution(_NAMESPACE, "frames_per_clip")
     size = Metrics.distribution(_NAMESPACE, "bytes_per_clip")
-    for clip in report.clips:
+    for clip in report.read_clips():
         if clip.state is ClipState.WRITTEN:
             Metrics.counter(_NAMESPACE, "frames").inc(clip.frames)
             Metrics.counter(_NAMESPACE, "bytes").inc(clip.bytes)

@@ -157,8 +157,8 @@ class ShardWriter:
             temporary.replace(final)
         finally:
             temporary.unlink(missing_ok=True)
-        report = ShardReport(
-            self._job.fingerprint, str(shard.split), shard.index, shard.num_shards, final.name, size, tuple(reports)
+        report = ShardReport.of_clips(
+            shard, reports, fingerprint=self._job.fingerprint, file_name=final.name, file_bytes=size
         )
         self.staging.write_report(report)
         return ShardOutcome(report, tuple(decode_ms))

@@ -40,7 +40,7 @@ def report(shard):
         else:
             written = sum(clip.state is ClipState.WRITTEN for clip in clips)
             clips.append(ClipReport(ClipState.WRITTEN, written, frames=9, bytes=100, digest="0f"))
-    return ShardReport("f", str(shard.split), shard.index, shard.num_shards, shard.name, 300, tuple(clips))
+    return ShardReport.of_clips(shard, clips, fingerprint="f", file_name=shard.name, file_bytes=300)
 
 
 def test_every_row_has_one_state(tmp_path):

@@ -8,6 +8,7 @@ from clip_folder import make_clip_folder
 from shard_setup import set_up
 
 from kinetics_tfds.annotations.clip import Split
+from kinetics_tfds.planning.plan import ShardPlan
 from kinetics_tfds.shards import progress as progress_module
 from kinetics_tfds.shards.progress import LIVE, BuildProgress, progress_line
 from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
@@ -35,7 +36,8 @@ def finish(staging, index, clips):
 
 
 def report(staging, index, clips):
-    return ShardReport(staging.fingerprint, "train", index, 9, "x", 0, tuple(clips))
+    shard = ShardPlan(Split.TRAIN, index, 9, ())
+    return ShardReport.of_clips(shard, clips, fingerprint=staging.fingerprint, file_name="x", file_bytes=0)
 
 
 def wait_for(condition):

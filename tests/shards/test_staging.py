@@ -29,9 +29,9 @@ def finish(setup, number, content=b"shard"):
     shard = setup.staging.read_shard(number)
     path = setup.staging.shards / f"{shard.name}.bin"
     path.write_bytes(content)
-    clips = tuple(ClipReport(ClipState.WRITTEN, index) for index in range(len(shard.clips)))
-    report = ShardReport(
-        setup.identity.fingerprint, str(shard.split), shard.index, shard.num_shards, path.name, len(content), clips
+    clips = [ClipReport(ClipState.WRITTEN, index) for index in range(len(shard.clips))]
+    report = ShardReport.of_clips(
+        shard, clips, fingerprint=setup.identity.fingerprint, file_name=path.name, file_bytes=len(content)
     )
     setup.staging.write_report(report)
     return shard, report

@@ -46,7 +46,7 @@ def test_records_reports_and_plan_agree(folder, tmp_path):
         assert report == setup.staging.finished(shard.name)
         assert len(records) == report.written == len(outcome.decode_ms)
         written = 0
-        for planned, came in zip(shard.clips, report.clips, strict=True):
+        for planned, came in zip(shard.clips, report.read_clips(), strict=True):
             if planned.clip.id in damaged:
                 assert (came.state, came.index, came.digest) == (ClipState.FAILED, None, "")
                 assert came.reason in list(FailureReason)
