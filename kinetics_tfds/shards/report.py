@@ -101,7 +101,7 @@ class ShardReport:
         Raises:
             ValueError, KeyError, TypeError: it is not a whole one.
         """
-        values = json.loads(text)
+        values = dict(json.loads(text))
         clips = [ClipReport(*clip) for clip in values.pop("clips")]
         failures = collections.Counter(clip.reason for clip in clips if clip.state == ClipState.FAILED)
         return cls(**values, written=len(clips) - failures.total(), failures=failures, text=text)
