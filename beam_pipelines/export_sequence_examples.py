@@ -15,53 +15,40 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from beam_pipelines.options import beam_options
-from beam_pipelines.over_shards import add_arguments, run_over_shards
-from kinetics_tfds.errors import KineticsError
-from kinetics_tfds.prepared.dataset import Prepared, find_prepared, open_prepared
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from beam_pipelines.command import run_command
+from beam_pipelines.over_shards import make_shards_parser, open_dataset, run_over_shards
+from kinetics_tfds.prepared.dataset import Prepared
 from kinetics_tfds.prepared.sequence_examples import Export, export_shard, prepare_export
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Returns the parser of this command; arguments it does not know are Beam's."""
-    parser = argparse.ArgumentParser(
-        prog="python -m beam_pipelines.export_sequence_examples",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add_arguments(parser)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    parser = make_shards_parser("export_sequence_examples", __doc__)
     parser.add_argument("--split", required=True, help="the split to export")
     parser.add_argument("--output_dir", required=True, help="where the shards go; made when missing")
     parser.add_argument("--name", help="what shard names begin with (default: DATASET_SPLIT)")
     parser.add_argument("--num_shards", type=int, help="output shards (default: as many as the dataset has)")
     parser.add_argument("--no_audio", action="store_true", help="leave the audio out")
-    return parser
+    return run_command("export", parser, _run, argv)
 
 
-def write(prepared: Prepared, split: str, number: int, *, export: Export) -> dict[str, Any]:
-    """Writes one output shard."""
-    return {"clips": export_shard(prepared, export, number)}
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
-    args, beam_args = make_parser().parse_known_args(sys.argv[1:] if argv is None else argv)
-    try:
-        options = beam_options(args.runners_file, beam_args)
-        prepared = open_prepared(find_prepared(args.dataset, args.data_dir))
-        export = _make_export(args, prepared)
-        missing = prepare_export(export)
-        work = functools.partial(write, export=export)
-        shards = [(export.split, number) for number in missing]
-        lines = run_over_shards(prepared.folder, shards, work, options, args.results_dir) if shards else []
-    except KineticsError as error:
-        print(f"export: {error}", file=sys.stderr)
-        return 1
+def _run(args: argparse.Namespace, options: PipelineOptions) -> int:
+    prepared = open_dataset(args)
+    export = _make_export(args, prepared)
+    missing = [(export.split, number) for number in prepare_export(export)]
+    work = functools.partial(write_shard, export=export)
+    lines = run_over_shards(prepared, work, options, args.results_dir, missing) if missing else []
     clips = sum(line["clips"] for line in lines)
-    there = export.num_shards - len(missing)
-    print(f"{export.target}: {clips:,} clips in {len(missing)} shards written, {there} shards were there already")
+    present = export.num_shards - len(missing)
+    print(f"{export.target}: {clips:,} clips in {len(missing)} shards written, {present} shards were there already")
     return 0
+
+
+def write_shard(prepared: Prepared, split: str, number: int, *, export: Export) -> dict[str, Any]:
+    """Writes one output shard, in a worker."""
+    return {"clips": export_shard(prepared, export, number)}
 
 
 def _make_export(args: argparse.Namespace, prepared: Prepared) -> Export:

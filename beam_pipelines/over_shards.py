@@ -7,19 +7,20 @@ workers and read by the program that started them, because runners do not hand v
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from etils import epath
 
+from beam_pipelines.command import make_parser
 from kinetics_tfds.errors import ConfigError, KineticsError, WorkerError
-from kinetics_tfds.prepared.dataset import Prepared, open_prepared
+from kinetics_tfds.prepared.dataset import Prepared, find_prepared, open_prepared
 
 # Takes the dataset, a split and a shard's number; gives plain JSON values. Sent to workers by its name.
 Work = Callable[[Prepared, str, int], dict[str, Any]]
@@ -28,7 +29,7 @@ _LOCAL_RUNNERS = (None, "FnApiRunner", "DirectRunner", "BundleBasedDirectRunner"
 
 
 class OverShards(beam.PTransform):
-    """Applies `work` to every (split, number); the output is a line of JSON each."""
+    """Applies `work` to every (split, number); the output is one line of JSON for each."""
 
     def __init__(self, folder: str, work: Work) -> None:
         super().__init__()
@@ -36,7 +37,6 @@ class OverShards(beam.PTransform):
         self._work = work
 
     def expand(self, pcoll: Any) -> Any:
-        """Applies the transform to a collection of (split, number)."""
         # Without the reshuffle, Beam fuses everything and one worker gets all the shards.
         return pcoll | "Spread" >> beam.Reshuffle() | "Work" >> beam.ParDo(_Work(self._folder, self._work))
 
@@ -56,44 +56,53 @@ class _Work(beam.DoFn):
         try:
             result = self._work(self._prepared, split, number)
         except KineticsError as error:
-            result = {"error": [type(error).__name__, error.problem, error.next_step]}
+            result = {"error": [error.problem, error.next_step]}
         beam.metrics.Metrics.counter("kinetics", "shards").inc()
         yield json.dumps({"split": split, "shard": number, **result})
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments that all jobs over shards take."""
+def make_shards_parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """Returns the parser of a command over the shards of a dataset."""
+    parser = make_parser(name, description)
     parser.add_argument("--dataset", required=True, help="kinetics600/jpeg256, with :VERSION if wanted; or its folder")
     parser.add_argument("--data_dir", help="the root of datasets (default: TFDS's)")
-    parser.add_argument("--runners_file", help="YAML with Beam options (configs/runners)")
     parser.add_argument(
         "--results_dir", help="where workers leave their results; on a cluster, a place that all of it reaches"
     )
+    return parser
+
+
+def open_dataset(args: argparse.Namespace) -> Prepared:
+    """Returns the prepared dataset that a command's arguments name."""
+    return open_prepared(find_prepared(args.dataset, args.data_dir))
 
 
 def run_over_shards(
-    folder: epath.PathLike,
-    shards: Iterable[tuple[str, int]],
+    prepared: Prepared,
     work: Work,
     options: PipelineOptions,
     results_dir: str | None = None,
+    shards: Sequence[tuple[str, int]] | None = None,
 ) -> list[dict[str, Any]]:
     """Runs a job to its end.
 
     Args:
-        folder: the prepared dataset's, as workers reach it.
-        shards: (split, number) of each.
+        prepared: the dataset, in a folder that workers reach.
         work: what to do with a shard; a function of a module, so that workers find it.
         options: Beam's; FnApiRunner where they name no runner.
-        results_dir: where workers leave their results; a temporary folder where the runner is of this machine.
+        results_dir: where workers leave their results, in a folder of this run's own that is removed afterwards; this
+            machine's folder of temporary files where the runner is of this machine.
+        shards: (split, number) of each; all of the dataset where None.
 
     Returns:
         Each shard's result, with its `split` and `shard`, in the order of the shards.
 
     Raises:
-        KineticsError: what a worker met, or Beam's failure.
+        ConfigError: the runner needs a `results_dir`.
+        WorkerError: what a worker met, a job that failed, or a shard without a result.
     """
-    shards = list(shards)
+    if shards is None:
+        shards = list(prepared.shard_numbers())
     standard = options.view_as(StandardOptions)
     if results_dir is None and standard.runner not in _LOCAL_RUNNERS:
         raise ConfigError(
@@ -101,28 +110,26 @@ def run_over_shards(
         )
     # Beam's own default would first try to download another runner.
     standard.runner = standard.runner or "FnApiRunner"
-    with contextlib.ExitStack() as stack:
-        if results_dir is None:
-            results_dir = stack.enter_context(tempfile.TemporaryDirectory(prefix="kinetics-results-"))
-        lines = _run(os.fspath(folder), shards, work, options, epath.Path(results_dir))
-    results = {(line["split"], line["shard"]): line for line in map(json.loads, lines)}
-    for result in results.values():
-        if "error" in result:
-            _, problem, next_step = result["error"]
-            raise WorkerError(problem, next_step)
-    return [results[shard] for shard in shards]
+    # Each run has a folder of its own: process ids are all the same in containers.
+    results = epath.Path(results_dir or tempfile.gettempdir()) / f"kinetics-results-{uuid.uuid4().hex}"
+    try:
+        _run_pipeline(prepared, work, options, shards, results)
+        lines = [line for path in results.glob("*.jsonl") for line in path.read_text().splitlines()]
+    finally:
+        if results.exists():
+            results.rmtree()
+    return _check(shards, {(line["split"], line["shard"]): line for line in map(json.loads, lines)}, results)
 
 
-def _run(
-    folder: str, shards: list[tuple[str, int]], work: Work, options: PipelineOptions, results: epath.Path
-) -> list[str]:
-    prefix = results / f"results-{os.getpid()}"
+def _run_pipeline(
+    prepared: Prepared, work: Work, options: PipelineOptions, shards: Sequence[tuple[str, int]], results: epath.Path
+) -> None:
     pipeline = beam.Pipeline(options=options)
     _ = (
         pipeline
         | "Shards" >> beam.Create(shards, reshuffle=False)
-        | OverShards(folder, work)
-        | "Results" >> beam.io.WriteToText(os.fspath(prefix), file_name_suffix=".jsonl")
+        | OverShards(os.fspath(prepared.folder), work)
+        | "Results" >> beam.io.WriteToText(os.fspath(results / "shards"), file_name_suffix=".jsonl")
     )
     try:
         pipeline.run().wait_until_finish()
@@ -131,4 +138,20 @@ def _run(
         raise WorkerError(
             f"Beam gave up: {last}", "The traceback above this message says where; run the command again."
         ) from error
-    return [line for path in sorted(results.glob(f"{prefix.name}-*.jsonl")) for line in path.read_text().splitlines()]
+
+
+def _check(
+    shards: Sequence[tuple[str, int]], found: dict[tuple[str, int], dict[str, Any]], results: epath.Path
+) -> list[dict[str, Any]]:
+    for result in found.values():
+        if "error" in result:
+            raise WorkerError(*result["error"])
+    missing = [shard for shard in shards if shard not in found]
+    if missing:
+        split, number = missing[0]
+        raise WorkerError(
+            f"Beam says that it is done, but {len(missing)} of {len(shards)} shards left no result in "
+            f"{results.parent}, {split} shard {number} first.",
+            "Check that every worker reaches --results_dir under the same path; then run the command again.",
+        )
+    return [found[shard] for shard in shards]

@@ -12,6 +12,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from kinetics_tfds.durations import format_duration
+
 if TYPE_CHECKING:
     from kinetics_tfds.prepared.verify import Verification
 
@@ -32,17 +34,16 @@ def run(args: argparse.Namespace) -> int:
     from kinetics_tfds.prepared.verify import verify_dataset
 
     folder = find_prepared(args.dataset, args.data_dir)
-    progress = _Progress(open_prepared(folder).num_shards())
+    progress = _Progress(len(list(open_prepared(folder).shard_numbers())))
     found = verify_dataset(folder, args.workers, progress.shard_done)
-    if args.json:
+    return print_verification(found, as_json=args.json)
+
+
+def print_verification(found: Verification, *, as_json: bool) -> int:
+    """Prints the problems and a line that sums up, or one JSON object; returns the exit code."""
+    if as_json:
         print(json.dumps(found.to_json()))
-    else:
-        print_verification(found)
-    return 0 if found.ok else 1
-
-
-def print_verification(found: Verification) -> None:
-    """Prints the problems and a line that sums up."""
+        return 0 if found.ok else 1
     for problem in found.problems:
         print(problem)
     print(
@@ -55,6 +56,7 @@ def print_verification(found: Verification) -> None:
             "  Next: move the damaged files away and build again with --overwrite, or copy the dataset again.",
             file=sys.stderr,
         )
+    return 0 if found.ok else 1
 
 
 class _Progress:
@@ -72,5 +74,5 @@ class _Progress:
         if sys.stderr.isatty() and now - self._said > 2:
             self._said = now
             left = (now - self._started) / self._done * (self._shards - self._done)
-            text = f"{self._done} of {self._shards} shards, {self._problems} problems, {left / 60:.0f} min left"
+            text = f"{self._done} of {self._shards} shards, {self._problems} problems, {format_duration(left)} left"
             print(f"kinetics verify: {text}", file=sys.stderr)

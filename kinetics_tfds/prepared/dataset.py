@@ -92,10 +92,15 @@ class Prepared:
 
     def shards(self, split: str | None = None) -> Iterator[ShardFile]:
         """Yields the shards that must be there, of one split or of all; one shard's rows in memory at a time."""
-        for name, values in self.identity.splits.items():
+        for name, index in self.shard_numbers():
             if split in (None, name):
-                for index in range(values["shards"]):
-                    yield self.shard(name, index)
+                yield self.shard(name, index)
+
+    def shard_numbers(self) -> Iterator[tuple[str, int]]:
+        """Yields split and number of each shard."""
+        for split, values in self.identity.splits.items():
+            for index in range(values["shards"]):
+                yield split, index
 
     def shard(self, split: str, index: int) -> ShardFile:
         """Returns one shard that must be there."""
@@ -124,10 +129,6 @@ class Prepared:
         rows = self.manifest.filter(pc.field("state") == "written")
         rows = rows.sort_by([("shard", "ascending"), ("index", "ascending")])
         return {split: rows.filter(pc.field("split") == split) for split in self.identity.splits}
-
-    def num_shards(self) -> int:
-        """How many shards the dataset has."""
-        return sum(values["shards"] for values in self.identity.splits.values())
 
     def file_name(self, split: str, index: int) -> str:
         """The name that TFDS gives a shard."""

@@ -10,3 +10,8 @@ def break_on_test(prepared, split, number):
     if split == "test":
         raise VerifyError("There is no test today.", "Come back tomorrow.")
     return {"number": number}
+
+
+def answer_for_another(prepared, split, number):
+    """Gives the result of the train split's first shard for its second, too."""
+    return {"shard": 0} if (split, number) == ("train", 1) else {}

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
-from shard_work import break_on_test
+from shard_work import answer_for_another, break_on_test
 
 from beam_pipelines import export_sequence_examples, stats, verify
 from beam_pipelines.over_shards import run_over_shards
@@ -70,13 +70,29 @@ def test_export_goes_on_where_it_stopped(prepared, tmp_path, capsys):
     assert "another num_shards" in capsys.readouterr().err
 
 
-def test_an_error_of_a_worker_is_told_in_its_words(prepared):
-    shards = [("train", 0), ("test", 0)]
+def test_an_error_of_a_worker_is_told_in_its_words(prepared, tmp_path):
+    dataset = open_prepared(prepared["tfrecord"])
     with pytest.raises(WorkerError, match="no test today"):
-        run_over_shards(prepared["tfrecord"], shards, break_on_test, PipelineOptions([]))
-    assert open_prepared(prepared["tfrecord"])
+        run_over_shards(dataset, break_on_test, PipelineOptions([]), str(tmp_path), [("train", 0), ("test", 0)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_of_another_run_are_not_read(prepared, damaged, tmp_path, capsys):
+    """Process ids and folders of results are the same in every container."""
+    results = tmp_path / "results"
+    for folder, code in ((prepared["tfrecord"], 0), (damaged, 1), (prepared["tfrecord"], 0)):
+        assert verify.main([f"--dataset={folder}", f"--results_dir={results}", "--json"]) == code
+        assert json.loads(capsys.readouterr().out)["shards"] == 6
+        assert list(results.iterdir()) == []
+
+
+def test_a_shard_without_a_result_is_an_error(prepared, tmp_path):
+    dataset = open_prepared(prepared["tfrecord"])
+    with pytest.raises(WorkerError, match=r"1 of 6 shards left no result .*train shard 1 first"):
+        run_over_shards(dataset, answer_for_another, PipelineOptions([]), str(tmp_path))
 
 
 def test_a_cluster_needs_a_place_for_results(prepared):
+    dataset = open_prepared(prepared["tfrecord"])
     with pytest.raises(ConfigError, match="--results_dir"):
-        run_over_shards(prepared["tfrecord"], [], break_on_test, PipelineOptions(["--runner=DataflowRunner"]))
+        run_over_shards(dataset, break_on_test, PipelineOptions(["--runner=DataflowRunner"]))
