@@ -8,6 +8,7 @@ HERE = pathlib.Path(__file__).parent
 
 # Main job: tfds build, tfds.load, kinetics plan and verify.
 INSTALL = [
+    "annotated-types>=0.7,<1",  # what pydantic checks settings of acquiring by
     "apache-beam>=2.77,<2.78",
     "array_record>=0.8,<0.9; platform_system == 'Linux'",  # kinetics verify, --file_format=array_record
     "av>=18.1,<19",
@@ -17,6 +18,7 @@ INSTALL = [
     "numpy>=2.1,<2.5",
     "opencv-python-headless>=5.0,<5.1",
     "pyarrow>=20,<26",
+    "pydantic>=2.12,<3",
     "pyyaml>=6,<7",
     "requests>=2.32,<3",
     "tensorflow>=2.21,<2.22",

@@ -21,8 +21,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from beam_pipelines.options import beam_options
-from kinetics_tfds.acquire.config import AcquireConfig
-from kinetics_tfds.acquire.config_file import config_or_default
+from kinetics_tfds.acquire.config import AcquireConfig, read_config
 from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.reports.dry_run import describe
 from kinetics_tfds.acquire.reports.snapshot import restrict_to_snapshot
@@ -208,7 +207,7 @@ def wanted_clips(args: argparse.Namespace, version: KineticsVersion, rows: Seque
 
 
 def _config(args: argparse.Namespace) -> AcquireConfig:
-    config = config_or_default(args.config)
+    config = read_config(args.config)
     return config.only(args.source) if args.source else config
 
 

@@ -1,4 +1,4 @@
-"""What can come of trying to get a clip: six classes, and a fixed list of reasons."""
+"""How an attempt to get a clip may end: six classes, and a fixed list of reasons."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import dataclasses
 import email.utils
 import enum
 import math
+import re
 import time
+
+_LONGEST_RETRY_AFTER = 86400.0
 
 
 class OutcomeClass(enum.StrEnum):
@@ -15,100 +18,89 @@ class OutcomeClass(enum.StrEnum):
     DONE = "done"  # in the store
     PERMANENT = "permanent"  # this source will never give it: not tried again
     NEEDS_ACCESS = "needs_access"  # credentials or another region would help: not tried again until asked to
-    RUN_LEVEL = "run_level"  # about this machine or address, not about the clip: the whole run backs off
+    RUN_LEVEL = "run_level"  # about this machine, address or server, not about the clip: the whole run backs off
     TRANSIENT = "transient"  # tried again after a wait, up to a limit
     AMBIGUOUS = "ambiguous"  # may be gone, may be our fault: looked at again much later
 
 
+_PERMANENT, _ACCESS, _RUN = OutcomeClass.PERMANENT, OutcomeClass.NEEDS_ACCESS, OutcomeClass.RUN_LEVEL
+_TRANSIENT, _AMBIGUOUS = OutcomeClass.TRANSIENT, OutcomeClass.AMBIGUOUS
+
+
 class Reason(enum.StrEnum):
-    """Why. The list is fixed: ledgers, reports and scripts rely on its words."""
+    """Why. The list is fixed: ledgers, reports and scripts rely on its words.
 
-    STORED = "stored"
+    Attributes:
+        outcome_class: what the reason means for the clip.
+    """
 
-    PRIVATE = "private"
-    REMOVED_BY_UPLOADER = "removed_by_uploader"
-    ACCOUNT_TERMINATED = "account_terminated"
-    POLICY_VIOLATION = "policy_violation"
-    COPYRIGHT = "copyright"
-    DRM = "drm"
-    GONE = "gone"  # HTTP 404 and 410
-    NOT_IN_SOURCE = "not_in_source"  # the folder, mirror or archive never had it: says nothing about the video
-    NO_VIDEO = "no_video"  # sound or pictures only
-    OUT_OF_RANGE = "out_of_range"  # the video ends before the clip begins
-    TOO_SHORT = "too_short"  # less of the clip is there than the settings accept
-    WRONG_LENGTH = "wrong_length"  # a file that should be the clip is much longer than it
-    TOO_LARGE = "too_large"  # over the size, pixel or frame limits
-    DAMAGED = "damaged"  # the source's own copy does not decode
+    outcome_class: OutcomeClass
 
-    AGE_RESTRICTED = "age_restricted"
-    MEMBERS_ONLY = "members_only"
-    PAYMENT_REQUIRED = "payment_required"
-    GEO_BLOCKED = "geo_blocked"
-    LOGIN_REQUIRED = "login_required"
-    FORBIDDEN = "forbidden"  # HTTP 401 and 403 of a mirror or bucket
+    def __new__(cls, word: str, outcome_class: OutcomeClass) -> Reason:
+        reason = str.__new__(cls, word)
+        reason._value_ = word
+        reason.outcome_class = outcome_class
+        return reason
 
-    BOT_CHECK = "bot_check"
-    RATE_LIMITED = "rate_limited"  # HTTP 429 and its like
-    CAPTCHA = "captcha"
-    IP_BLOCKED = "ip_blocked"
+    STORED = "stored", OutcomeClass.DONE
 
-    DATA_FORBIDDEN = "data_forbidden"  # HTTP 403 on media whose page was readable: an expired link
-    SERVER_ERROR = "server_error"  # HTTP 5xx
-    TIMEOUT = "timeout"
-    CONNECTION = "connection"
-    NO_FORMATS = "no_formats"
-    FORMAT_UNAVAILABLE = "format_unavailable"
-    INCOMPLETE = "incomplete"  # fewer or other bytes than promised
-    NOT_MEDIA = "not_media"  # a page, a playlist or an archive under a media name
-    NOT_YET = "not_yet"  # a premiere or a live event
-    UNEXPECTED = "unexpected"  # an error of ours or of a library: the message tells
+    PRIVATE = "private", _PERMANENT
+    REMOVED_BY_UPLOADER = "removed_by_uploader", _PERMANENT
+    ACCOUNT_TERMINATED = "account_terminated", _PERMANENT
+    POLICY_VIOLATION = "policy_violation", _PERMANENT
+    COPYRIGHT = "copyright", _PERMANENT
+    DRM = "drm", _PERMANENT
+    GONE = "gone", _PERMANENT  # HTTP 404 and 410
+    NOT_IN_SOURCE = "not_in_source", _PERMANENT  # this folder, mirror or archive never had it
+    NO_VIDEO = "no_video", _PERMANENT  # sound or pictures only
+    OUT_OF_RANGE = "out_of_range", _PERMANENT  # the video ends before the clip begins
+    TOO_SHORT = "too_short", _PERMANENT  # less of the clip is playable than the settings accept
+    WRONG_LENGTH = "wrong_length", _PERMANENT  # a file that should be the clip is much longer than it
+    TOO_LARGE = "too_large", _PERMANENT  # over the size, pixel or frame limits
+    DAMAGED = "damaged", _PERMANENT  # the source's own copy does not decode
 
-    UNAVAILABLE = "unavailable"  # a bare "Video unavailable"
-    UNKNOWN = "unknown"  # the source explained itself in words that the table does not know
+    AGE_RESTRICTED = "age_restricted", _ACCESS
+    MEMBERS_ONLY = "members_only", _ACCESS
+    PAYMENT_REQUIRED = "payment_required", _ACCESS
+    GEO_BLOCKED = "geo_blocked", _ACCESS
+    LOGIN_REQUIRED = "login_required", _ACCESS
+    FORBIDDEN = "forbidden", _ACCESS  # HTTP 401 and 403 of a mirror or bucket
+
+    BOT_CHECK = "bot_check", _RUN
+    RATE_LIMITED = "rate_limited", _RUN  # HTTP 429, and 503 that says when to come back
+    CAPTCHA = "captcha", _RUN
+    IP_BLOCKED = "ip_blocked", _RUN
+    SOURCE_FAILED = "source_failed", _RUN  # one of many failures in a row that ended the run
+
+    DATA_FORBIDDEN = "data_forbidden", _TRANSIENT  # HTTP 403 on media whose page was readable: an expired link
+    SERVER_ERROR = "server_error", _TRANSIENT  # HTTP 5xx
+    TIMEOUT = "timeout", _TRANSIENT
+    CONNECTION = "connection", _TRANSIENT
+    NO_FORMATS = "no_formats", _TRANSIENT
+    FORMAT_UNAVAILABLE = "format_unavailable", _TRANSIENT
+    INCOMPLETE = "incomplete", _TRANSIENT  # fewer or other bytes than promised
+    NOT_MEDIA = "not_media", _TRANSIENT  # a page, a playlist or an archive under a media name
+    NOT_YET = "not_yet", _TRANSIENT  # a premiere or a live event
+    UNEXPECTED = "unexpected", _TRANSIENT  # an error of ours or of a library: the message tells
+
+    UNAVAILABLE = "unavailable", _AMBIGUOUS  # a bare "Video unavailable"
+    UNKNOWN = "unknown", _AMBIGUOUS  # the source explained itself in words that the table does not know
 
 
-_CLASSES: dict[OutcomeClass, tuple[Reason, ...]] = {
-    OutcomeClass.DONE: (Reason.STORED,),
-    OutcomeClass.PERMANENT: (
-        Reason.PRIVATE,
-        Reason.REMOVED_BY_UPLOADER,
-        Reason.ACCOUNT_TERMINATED,
-        Reason.POLICY_VIOLATION,
-        Reason.COPYRIGHT,
-        Reason.DRM,
-        Reason.GONE,
-        Reason.NOT_IN_SOURCE,
-        Reason.NO_VIDEO,
-        Reason.OUT_OF_RANGE,
-        Reason.TOO_SHORT,
-        Reason.WRONG_LENGTH,
-        Reason.TOO_LARGE,
-        Reason.DAMAGED,
-    ),
-    OutcomeClass.NEEDS_ACCESS: (
-        Reason.AGE_RESTRICTED,
-        Reason.MEMBERS_ONLY,
-        Reason.PAYMENT_REQUIRED,
-        Reason.GEO_BLOCKED,
-        Reason.LOGIN_REQUIRED,
-        Reason.FORBIDDEN,
-    ),
-    OutcomeClass.RUN_LEVEL: (Reason.BOT_CHECK, Reason.RATE_LIMITED, Reason.CAPTCHA, Reason.IP_BLOCKED),
-    OutcomeClass.TRANSIENT: (
-        Reason.DATA_FORBIDDEN,
-        Reason.SERVER_ERROR,
-        Reason.TIMEOUT,
-        Reason.CONNECTION,
-        Reason.NO_FORMATS,
-        Reason.FORMAT_UNAVAILABLE,
-        Reason.INCOMPLETE,
-        Reason.NOT_MEDIA,
-        Reason.NOT_YET,
-        Reason.UNEXPECTED,
-    ),
-    OutcomeClass.AMBIGUOUS: (Reason.UNAVAILABLE, Reason.UNKNOWN),
-}
-_CLASS_OF: dict[Reason, OutcomeClass] = {reason: cls for cls, reasons in _CLASSES.items() for reason in reasons}
+_USER = re.compile(r"(?<=://)[^\s/@'\"<>]+@")
+# A watch page's `?v=` is the video's id.
+_QUERY = re.compile(r"\?(?!v=[\w-]{11}(?![\w&]))[\w.~%\[\]-]+=[^\s'\"<>)]*(?<![:,;.])")
+
+
+def redact(text: str) -> str:
+    """Returns a text without what may be secret in its URLs, user, password and query, and without lone surrogates.
+
+    >>> redact("GET https://me:pass@host/a.mp4?token=1: timed out")
+    'GET https://host/a.mp4?…: timed out'
+    """
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return _QUERY.sub("?…", _USER.sub("", text))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,8 +109,8 @@ class Outcome:
 
     Attributes:
         reason: one of the fixed list; its class follows from it.
-        message: the source's own words, or what was seen. One line is best; anything is allowed.
-        retry_after: seconds the other side asked to be left alone, if it did.
+        message: the source's own words, or what was seen, without secrets: see `redact`.
+        retry_after: seconds the server asked to be left alone, if it did; a day at most.
 
     >>> Outcome(Reason.COPYRIGHT, "This video is no longer available due to a copyright claim").outcome_class
     <OutcomeClass.PERMANENT: 'permanent'>
@@ -128,20 +120,13 @@ class Outcome:
     message: str = ""
     retry_after: float | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", redact(self.message))
+
     @property
     def outcome_class(self) -> OutcomeClass:
         """The class that the reason belongs to."""
-        return class_of(self.reason)
-
-
-def class_of(reason: Reason) -> OutcomeClass:
-    """Returns the class of a reason."""
-    return _CLASS_OF[reason]
-
-
-def reasons_of(outcome_class: OutcomeClass) -> tuple[Reason, ...]:
-    """Returns the reasons of a class."""
-    return _CLASSES[outcome_class]
+        return self.reason.outcome_class
 
 
 def of_status(status: int, message: str = "", retry_after: float | None = None) -> Outcome:
@@ -152,11 +137,11 @@ def of_status(status: int, message: str = "", retry_after: float | None = None) 
         message: kept as it is; the status alone where empty.
         retry_after: seconds from the `Retry-After` header.
 
-    >>> of_status(410).reason, of_status(503).outcome_class.value
-    (<Reason.GONE: 'gone'>, 'transient')
+    >>> of_status(410).reason, of_status(503).reason, of_status(503, retry_after=60).reason
+    (<Reason.GONE: 'gone'>, <Reason.SERVER_ERROR: 'server_error'>, <Reason.RATE_LIMITED: 'rate_limited'>)
     """
     message = message or f"HTTP {status}"
-    if status == 429:
+    if status == 429 or (status == 503 and retry_after is not None):
         return Outcome(Reason.RATE_LIMITED, message, retry_after)
     if status in (404, 410):
         return Outcome(Reason.GONE, message)
@@ -164,9 +149,7 @@ def of_status(status: int, message: str = "", retry_after: float | None = None) 
         return Outcome(Reason.GEO_BLOCKED if status == 451 else Reason.FORBIDDEN, message)
     if status == 408:
         return Outcome(Reason.TIMEOUT, message)
-    if status >= 500:
-        return Outcome(Reason.SERVER_ERROR, message, retry_after)
-    return Outcome(Reason.UNEXPECTED, message)
+    return Outcome(Reason.SERVER_ERROR if status >= 500 else Reason.UNEXPECTED, message)
 
 
 def retry_after_seconds(value: str | None, now: float | None = None) -> float | None:
@@ -177,7 +160,7 @@ def retry_after_seconds(value: str | None, now: float | None = None) -> float | 
         now: seconds since 1970; the clock's where None.
 
     Returns:
-        Seconds from now, 0 or more; None for no header or one that makes no sense.
+        Seconds from now, 0 to a day; None for no header or one that makes no sense.
 
     >>> retry_after_seconds("120"), retry_after_seconds("Thu, 01 Jan 1970 00:02:00 GMT", now=60.0)
     (120.0, 60.0)
@@ -193,4 +176,4 @@ def retry_after_seconds(value: str | None, now: float | None = None) -> float | 
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)
         except (ValueError, TypeError):
             return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None

@@ -10,7 +10,9 @@ import dataclasses
 import itertools
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Annotated, ClassVar, Protocol, runtime_checkable
+
+from annotated_types import Ge
 
 from kinetics_tfds.acquire.outcome import Outcome
 from kinetics_tfds.acquire.siblings import Siblings
@@ -21,44 +23,36 @@ from kinetics_tfds.errors import AcquireError, ConfigError
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RateLimit:
-    """How hard one machine may press one source, over all its workers together.
+    """How many requests one machine may make to a source, over all its workers together.
 
     Attributes:
         units_per_hour: units begun in any 60 minutes (videos, for YouTube; archives, for a mirror); None for no limit.
         pause: shortest and longest seconds between the beginnings of two units; each pause is drawn between them.
         concurrency: units in flight at once.
         max_refusals: after this many bot checks or 429 answers in a row, with growing waits between, the run stops.
-        first_wait: seconds to stay away after the first of them; doubled each time. The other side's `Retry-After`
-            counts if it is longer.
+        max_failures: after this many units in a row that failed in a way that says nothing of the clip (no connection,
+            HTTP 5xx, no formats, …), the run stops; none of these tries counts.
+        first_wait: seconds to stay away after the first refusal; doubled for each further one. The server's
+            `Retry-After` counts if it is longer.
         longest_wait: the longest of those waits, seconds.
     """
 
-    units_per_hour: int | None = None
+    units_per_hour: Annotated[int, Ge(1)] | None = None
     pause: tuple[float, float] = (0.0, 0.0)
-    concurrency: int = 4
-    max_refusals: int = 5
-    first_wait: float = 60.0
-    longest_wait: float = 3600.0
+    concurrency: Annotated[int, Ge(1)] = 4
+    max_refusals: Annotated[int, Ge(1)] = 5
+    max_failures: Annotated[int, Ge(1)] = 20
+    first_wait: Annotated[float, Ge(0)] = 60.0
+    longest_wait: Annotated[float, Ge(0)] = 3600.0
 
     def __post_init__(self) -> None:
         low, high = self.pause
-        wrong = (
-            "units_per_hour"
-            if self.units_per_hour is not None and self.units_per_hour < 1
-            else "pause"
-            if not 0 <= low <= high
-            else "concurrency"
-            if self.concurrency < 1
-            else "max_refusals"
-            if self.max_refusals < 1
-            else "first_wait"
-            if not 0 <= self.first_wait <= self.longest_wait
-            else None
-        )
-        if wrong:
+        if not 0 <= low <= high:
+            raise ConfigError(f"Config: rate_limit.pause is {self.pause}.", "Give the shortest pause first.")
+        if self.first_wait > self.longest_wait:
             raise ConfigError(
-                f"Config: rate_limit.{wrong} is {getattr(self, wrong)!r}, which is out of range.",
-                "Correct it, or leave it out.",
+                f"Config: rate_limit.first_wait is {self.first_wait:g}, and longest_wait {self.longest_wait:g}.",
+                "Let longest_wait be the longer one.",
             )
 
 

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the findings."""
-    from kinetics_tfds.acquire.config_file import config_or_default
+    from kinetics_tfds.acquire.config import read_config
     from kinetics_tfds.acquire.ledger.records import clip_key
     from kinetics_tfds.acquire.reports.doctor import Finding, Level, examine
     from kinetics_tfds.acquire.run.passes import have_keys
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from kinetics_tfds.errors import AnnotationError
 
     version = get_version(args.dataset)
-    config = config_or_default(args.config)
+    config = read_config(args.config)
     store = open_store(args.store)
     findings: list[Finding] = []
     try:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from kinetics_tfds.acquire.config_file import parse_config, read_config
+from kinetics_tfds.acquire.config import parse_config, read_config
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Source, Unit
 from kinetics_tfds.acquire.sources.archives import Archives
 from kinetics_tfds.annotations.clip import Clip, Split
@@ -50,17 +50,28 @@ def test_a_source_of_ones_own(tmp_path):
         ({"sources": [{**SHELF, "wher": "x"}]}, "Did you mean 'where'"),
         ({"sources": [{**SHELF, "deep": "x"}]}, r"sources\[0\].deep"),
         ({"sources": [{**SHELF, "deep": True}]}, r"sources\[0\].deep"),
-        ({"sources": [{**SHELF, "rate_limit": {"pause": [1]}}]}, "a list of 2"),
+        ({"sources": [{**SHELF, "rate_limit": {"pause": [1]}}]}, r"rate_limit.pause\[1\]: Field required"),
         ({"sources": [{**SHELF, "rate_limit": {"pause": [2, 1]}}]}, "pause"),
-        ({"sources": [SHELF, SHELF]}, "different `name`"),
+        ({"sources": [SHELF, SHELF]}, "several sources are named shelf"),
         ({"sources": [SHELF], "cut": {"mode": "slice"}}, "cut.mode"),
-        ({"sources": [SHELF], "min_free_gb": "lots"}, "a number"),
+        ({"sources": [{**SHELF, "rate_limit": {"pauses": []}}]}, "rate_limit.pauses.*\n.*Did you mean 'pause'"),
+        ({"sources": [{**SHELF, "rate_limit": {"first_wait": 9e9}}]}, "first_wait"),
+        ({"sources": [SHELF], "min_free_gb": "lots"}, "min_free_gb: 'lots': expected a valid number"),
+        ({"sources": [SHELF], "cut": {"crf": 52}}, "cut.crf: 52: expected less than or equal to 51"),
+        ({"sources": [SHELF], "cut": 3}, "cut: 3: expected an object"),
         ({"sources": [SHELF], "cutt": {}}, "Did you mean 'cut'"),
     ],
 )
 def test_wrong_settings_are_named(tmp_path, values, words):
     with pytest.raises(ConfigError, match=words):
         parse_config(values, tmp_path)
+
+
+def test_no_error_shows_what_may_be_secret(tmp_path):
+    entry = {**SHELF, "deep": "https://me:hidden@host/?token=hidden"}
+    with pytest.raises(ConfigError) as raised:
+        parse_config({"sources": [entry]}, tmp_path)
+    assert "hidden" not in str(raised.value)
 
 
 def test_reading_a_file(tmp_path):

@@ -18,7 +18,7 @@ from acquire.loopback import Loopback
 from acquire.world import LENGTH, UNITS_PER_HOUR, World, make_world
 
 from kinetics_tfds.acquire.ledger.records import Record, clip_key, read_ledger
-from kinetics_tfds.acquire.outcome import OutcomeClass, Reason, class_of
+from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_standings
 from kinetics_tfds.acquire.store.clip_store import file_digest, open_store
 from kinetics_tfds.annotations import get_version
@@ -97,7 +97,7 @@ def check_ends(world: World, standings, records: list[Record]) -> None:
     wrong = {}
     for clip, (source, reason) in world.ends.items():
         row = standings[clip]
-        expected = STANDINGS[class_of(Reason(reason))]
+        expected = STANDINGS[Reason(reason).outcome_class]
         last = row.record
         found = (last.source, str(last.reason)) if last is not None else None
         if found != (source, reason) or row.standing is not expected:
@@ -105,7 +105,7 @@ def check_ends(world: World, standings, records: list[Record]) -> None:
     assert not wrong, wrong
     refused = {record.reason for record in records if record.outcome_class == "run_level"}
     assert refused >= {"bot_check", "rate_limited"}
-    assert all(record.outcome_class is class_of(record.reason) for record in records)
+    assert all(record.outcome_class is record.reason.outcome_class for record in records)
     assert all(record.fetcher and record.run and record.time for record in records)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable
 from kinetics_tfds.acquire.config import RetrySettings
 from kinetics_tfds.acquire.ledger.attempts import AttemptsByClip, LastAttempt
 from kinetics_tfds.acquire.ledger.records import clip_key
-from kinetics_tfds.acquire.outcome import OutcomeClass, class_of
+from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.annotations.clip import Clip
 
 _NEVER = float("inf")
@@ -40,7 +40,7 @@ def due_at(key: str, state: LastAttempt | None, rules: RetryRules) -> float:
     """
     if state is None:
         return 0.0
-    kind, retry = class_of(state.reason), rules.retry
+    kind, retry = state.reason.outcome_class, rules.retry
     if kind in rules.force and state.time < rules.began:
         return 0.0
     if kind in (OutcomeClass.DONE, OutcomeClass.RUN_LEVEL):  # a stored clip that is asked for again was lost
@@ -110,7 +110,7 @@ def make_schedule(
             ready.append(clip)
         elif due == _NEVER:
             done_with += 1
-        elif state is not None and class_of(state.reason) is OutcomeClass.AMBIGUOUS:
+        elif state is not None and state.reason.outcome_class is OutcomeClass.AMBIGUOUS:
             another_day += 1
         else:
             times.append(due)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kinetics_tfds.acquire.ledger import records as ledger
 from kinetics_tfds.acquire.ledger.attempts import AttemptsByClip, KeySet, LastAttempt
-from kinetics_tfds.acquire.outcome import OutcomeClass, Reason, class_of
+from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.store.clip_store import open_store
 from kinetics_tfds.annotations.clip import Clip, Split
 
@@ -27,11 +27,11 @@ def record(youtube_id: str = "abc_DEF-123", reason: Reason = Reason.STORED, **fi
         "unit": youtube_id,
         "time": 5.0,
     }
-    return ledger.Record(youtube_id=youtube_id, outcome_class=class_of(reason), reason=reason, **(values | fields))
+    return ledger.Record(youtube_id=youtube_id, outcome_class=reason.outcome_class, reason=reason, **(values | fields))
 
 
 def test_every_reason_has_one_class():
-    assert {class_of(reason) for reason in Reason} == set(OutcomeClass)
+    assert {reason.outcome_class for reason in Reason} == set(OutcomeClass)
 
 
 def test_what_is_written_is_read(tmp_path):

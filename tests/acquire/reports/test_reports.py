@@ -14,7 +14,7 @@ from media import make_video
 
 from kinetics_tfds.acquire.config import AcquireConfig
 from kinetics_tfds.acquire.ledger.records import LedgerWriter, Record
-from kinetics_tfds.acquire.outcome import Reason, class_of
+from kinetics_tfds.acquire.outcome import Reason
 from kinetics_tfds.acquire.reports import doctor
 from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_standings
 from kinetics_tfds.acquire.reports.snapshot import compare, read_snapshot, take_snapshot
@@ -73,7 +73,7 @@ def made(tmp_path_factory) -> pathlib.Path:
                 time_end=3,
                 source=end[0],
                 reason=end[1],
-                outcome_class=class_of(end[1]),
+                outcome_class=end[1].outcome_class,
                 message=f"said of {name}",
                 time=1_800_000_000.0,
             )

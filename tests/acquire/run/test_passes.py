@@ -15,7 +15,7 @@ from media import make_video
 from kinetics_tfds.acquire.config import AcquireConfig, CheckSettings, CutSettings, RetrySettings
 from kinetics_tfds.acquire.ledger.attempts import AttemptsByClip, LastAttempt
 from kinetics_tfds.acquire.ledger.records import Record, clip_key, read_ledger
-from kinetics_tfds.acquire.outcome import OutcomeClass, Reason, class_of
+from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.run.passes import Run, acquire, choose, work_here
 from kinetics_tfds.acquire.run.schedule import RetryRules, due_at, make_schedule
 from kinetics_tfds.acquire.run.stop import stopping
@@ -322,7 +322,7 @@ def attempt(row: Clip, reason: Reason, time: float, source: str = "s") -> Record
         time_end=row.time_end,
         source=source,
         reason=reason,
-        outcome_class=class_of(reason),
+        outcome_class=reason.outcome_class,
         time=time,
     )
 

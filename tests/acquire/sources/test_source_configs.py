@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kinetics_tfds.acquire.config_file import read_config
+from kinetics_tfds.acquire.config import read_config
 from kinetics_tfds.acquire.sources.archive_set import Reading
 from kinetics_tfds.acquire.sources.archives import Archives
 from kinetics_tfds.acquire.sources.folder import Folder

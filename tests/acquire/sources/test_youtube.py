@@ -8,7 +8,7 @@ import pytest
 from acquire.loopback import Loopback
 from media import make_video
 
-from kinetics_tfds.acquire.outcome import OutcomeClass, Reason, class_of
+from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, StoppedError, Unit
 from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.annotations.clip import Clip, Split
@@ -290,7 +290,7 @@ def test_a_body_that_is_always_cut_off(server, tmp_path, media):
     server.add("/media/18", media, "short", ranges=False)
     result = fetch(youtube(server), tmp_path)
     assert isinstance(result, FetchFailure)
-    assert class_of(result.outcome.reason) is OutcomeClass.TRANSIENT, result.outcome
+    assert result.outcome.reason.outcome_class is OutcomeClass.TRANSIENT, result.outcome
 
 
 @pytest.mark.parametrize(
