@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 
 from kinetics_tfds.clips.media import Span
-from kinetics_tfds.decode import audio as sound
+from kinetics_tfds.decode.audio import AudioTrack, silence
 from kinetics_tfds.decode.container import Media, choose_audio, open_media, reason_of
 from kinetics_tfds.decode.damage import Damaged, check_end, check_flaws, check_time
 from kinetics_tfds.decode.failure import failed
 from kinetics_tfds.decode.frames import FrameEncoder
-from kinetics_tfds.decode.reader import ClipReader, Shown
+from kinetics_tfds.decode.reader import ClipReader, TimedFrame
 from kinetics_tfds.decode.span import find_start
 from kinetics_tfds.decode.structure import Structure, check_structure
 from kinetics_tfds.decode.timeline import NearestGrid, covered, frame_rate, grid_size, seconds
@@ -56,7 +56,7 @@ def decode_clip(request: DecodeRequest, settings: DecodeSettings, limits: Decode
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Scene:
+class _ClipWindow:
     """What is settled once a clip's first frame is seen.
 
     Attributes:
@@ -87,12 +87,13 @@ class _ClipDecoder:
         if self._fps is not None and grid_size(self._length, self._fps) > limits.max_frames:
             raise failed(FailureReason.TOO_LARGE, f"the clip has {grid_size(self._length, self._fps)} frames")
         stream = choose_audio(media.container) if settings.audio_rate is not None else None
-        self._audio = sound.AudioTrack(stream, settings.audio_rate) if stream and settings.audio_rate else None
+        self._audio = AudioTrack(stream, settings.audio_rate) if stream and settings.audio_rate else None
         self._reader = ClipReader(media, limits, self._audio)
-        self._scene: _Scene | None = None
+        self._window: _ClipWindow | None = None
         self._frames: list[bytes] = []
         self._times: list[Fraction] = []
-        self._held: Shown | None = None  # the last frame within the clip; its place on the grid depends on the next
+        # The last frame within the clip: how many points of the grid it takes depends on the frame after it.
+        self._held: TimedFrame | None = None
 
     def decode(self, began: float) -> DecodedClip:
         """Returns the clip; `began` is when the work on it started, by `time.perf_counter`."""
@@ -104,29 +105,29 @@ class _ClipDecoder:
             damage = self._describe(found)
             if not self._settings.keep_damaged or self._held is None:
                 raise failed(*damage) from found
-        if self._scene is None or self._held is None:
+        if self._window is None or self._held is None:
             raise failed(FailureReason.OUT_OF_RANGE, "no frame is shown within the clip's times")
-        return self._result(self._scene, self._held, damage, complete, began)
+        return self._result(self._window, self._held, damage, complete, began)
 
     def _read(self) -> bool:
         """Reads the clip's frames; returns whether the file goes on beyond its end."""
         complete = False
         start = self._find_start()
-        for shown in self._reader.frames(start):
-            scene = self._scene = self._scene or self._begin(start, shown)
-            if scene.structure.flaws:
-                check_flaws(scene.structure, min(shown.time, scene.end), including=True)
-            if shown.time >= scene.end:
+        for timed in self._reader.frames(start):
+            window = self._window = self._window or self._begin(start, timed)
+            if window.structure.flaws:
+                check_flaws(window.structure, min(timed.time, window.end), including=True)
+            if timed.time >= window.end:
                 complete = True
                 break
-            self._add(scene, shown)
-        if self._scene is None:
+            self._add(window, timed)
+        if self._window is None:
             check_flaws(check_structure(self._media.path, self._media.kind), None)
             return False
-        check_time(self._media, self._scene.structure, self._reader.decoding_time)
+        check_time(self._media, self._window.structure, self._reader.decoding_time)
         if not complete:
-            self._check_end(self._scene)
-        self._reader.finish(self._scene.end)
+            self._check_end(self._window)
+        self._reader.finish(self._window.end)
         return complete
 
     def _find_start(self) -> Fraction | None:
@@ -137,12 +138,12 @@ class _ClipDecoder:
             return self._media.origin + seconds(self._request.time_start)
         return find_start(self._media, self._request)
 
-    def _begin(self, start: Fraction | None, first: Shown) -> _Scene:
+    def _begin(self, start: Fraction | None, first: TimedFrame) -> _ClipWindow:
         start = first.time if start is None else start
         end = start + self._length
         aspect = self._media.video.sample_aspect_ratio
         orientation = self._reader.orientation
-        return _Scene(
+        return _ClipWindow(
             start=start,
             end=end,
             structure=check_structure(self._media.path, self._media.kind, float(start), float(end)),
@@ -150,39 +151,39 @@ class _ClipDecoder:
             grid=NearestGrid(start, self._fps, grid_size(self._length, self._fps)) if self._fps is not None else None,
         )
 
-    def _add(self, scene: _Scene, shown: Shown) -> None:
-        self._times.append(shown.time)
-        held, self._held = self._held, shown
-        if scene.grid is None:
+    def _add(self, window: _ClipWindow, timed: TimedFrame) -> None:
+        self._times.append(timed.time)
+        held, self._held = self._held, timed
+        if window.grid is None:
             if len(self._frames) >= self._limits.max_frames:
                 raise failed(FailureReason.TOO_LARGE, f"the clip has more than {self._limits.max_frames} frames")
-            self._store(scene, shown, 1)
+            self._store(window, timed, 1)
         elif held is not None:
-            self._store(scene, held, scene.grid.take_until(held.time, shown.time))
+            self._store(window, held, window.grid.take_until(held.time, timed.time))
 
-    def _store(self, scene: _Scene, shown: Shown, count: int) -> None:
+    def _store(self, window: _ClipWindow, timed: TimedFrame, count: int) -> None:
         """Encodes a frame once, however many points of the grid it is nearest to."""
         if count:
-            self._frames.extend([scene.encoder.encode(shown.frame)] * count)
+            self._frames.extend([window.encoder.encode(timed.frame)] * count)
 
-    def _check_end(self, scene: _Scene) -> None:
-        check_flaws(scene.structure, scene.end)
+    def _check_end(self, window: _ClipWindow) -> None:
+        check_flaws(window.structure, window.end)
         if self._held is None:
             return
         reached, interval = self._reached(self._held), self._interval(self._held)
-        check_end(self._media, scene.structure, self._reader.packets, reached, scene.end, interval)
+        check_end(self._media, window.structure, self._reader.packets, reached, window.end, interval)
 
     def _describe(self, damage: Damaged) -> tuple[FailureReason, str]:
         """Returns the reason and detail of damage: where the file is truncated, that is what explains it."""
-        if self._scene is not None:
-            structure = self._scene.structure
+        if self._window is not None:
+            structure = self._window.structure
         else:
             structure = check_structure(self._media.path, self._media.kind)
         if structure.truncated:
             return FailureReason.TRUNCATED, structure.truncated
         return damage.reason, damage.detail
 
-    def _interval(self, held: Shown) -> Fraction:
+    def _interval(self, held: TimedFrame) -> Fraction:
         """Returns the mean seconds between the source's frames."""
         if len(self._times) > 1:
             return (self._times[-1] - self._times[0]) / (len(self._times) - 1)
@@ -191,46 +192,51 @@ class _ClipDecoder:
         rate = self._media.video.average_rate
         return 1 / Fraction(rate) if rate else Fraction(1, 25)
 
-    def _reached(self, held: Shown) -> Fraction:
+    def _reached(self, held: TimedFrame) -> Fraction:
         """Returns when the last frame ends."""
         return held.time + (held.duration or self._interval(held))
 
-    def _duration(self, scene: _Scene, held: Shown, damaged: bool, complete: bool) -> Fraction:
+    def _duration(self, window: _ClipWindow, held: TimedFrame, damaged: bool, complete: bool) -> Fraction:
         """Returns the seconds of the clip that are there."""
         if complete and not damaged:
             return self._length
         reached = self._reached(held)
         if damaged:
-            return min(reached - scene.start, self._length)
+            return min(reached - window.start, self._length)
         if (last := self._media.video_end) is not None:
             reached = max(reached, last)  # the last frame may be shown for longer than the others
-        return covered(self._length, min(reached - scene.start, self._length), self._interval(held))
+        return covered(self._length, min(reached - window.start, self._length), self._interval(held))
 
     def _result(
-        self, scene: _Scene, held: Shown, damage: tuple[FailureReason, str] | None, complete: bool, began: float
+        self,
+        window: _ClipWindow,
+        held: TimedFrame,
+        damage: tuple[FailureReason, str] | None,
+        complete: bool,
+        began: float,
     ) -> DecodedClip:
-        duration = self._duration(scene, held, damage is not None, complete)
+        duration = self._duration(window, held, damage is not None, complete)
         self._check_duration(duration, damage)
         source_fps = float(1 / self._interval(held))
-        if scene.grid is not None and self._fps is not None:
+        if window.grid is not None and self._fps is not None:
             size = max(1, grid_size(duration, self._fps))
-            self._store(scene, held, scene.grid.take_rest(size))
+            self._store(window, held, window.grid.take_rest(size))
             del self._frames[size:]
             stamps = [float(k / self._fps) for k in range(size)]
         else:
-            stamps = [float(shown - scene.start) for shown in self._times]
+            stamps = [float(time - window.start) for time in self._times]
         return DecodedClip(
             frames=self._frames,
             timestamps=np.array(stamps, np.float32),
             fps=source_fps if self._fps is None else float(self._fps),
-            width=scene.encoder.size[0],
-            height=scene.encoder.size[1],
-            original_width=scene.encoder.original[0],
-            original_height=scene.encoder.original[1],
+            width=window.encoder.size[0],
+            height=window.encoder.size[1],
+            original_width=window.encoder.original[0],
+            original_height=window.encoder.original[1],
             original_fps=source_fps,
             duration=float(duration),
             damage=None if damage is None else f"{damage[0]}: {damage[1]}",
-            audio=self._render_audio(scene.start, duration),
+            audio=self._render_audio(window.start, duration),
             audio_rate=self._settings.audio_rate,
             decode_seconds=time.perf_counter() - began,
         )
@@ -247,5 +253,5 @@ class _ClipDecoder:
         if self._settings.audio_rate is None:
             return None
         if self._audio is None:
-            return sound.silence(duration, self._settings.audio_rate)
+            return silence(duration, self._settings.audio_rate)
         return self._audio.render(start, duration)

@@ -11,12 +11,10 @@ import av
 from av.container import Flags
 from av.stream import Disposition
 
-from kinetics_tfds.decode import structure
+from kinetics_tfds.clips.containers import HEAD_BYTES, Container, sniff_container
 from kinetics_tfds.decode.failure import failed
+from kinetics_tfds.decode.structure import check_structure
 from kinetics_tfds.decode.types import DecodeLimits, FailureReason
-
-# What a file announces by content -> the one demuxer that may read it. A playlist that is named .mp4 gets no further.
-_DEMUXERS = {structure.MOV: "mov", structure.MATROSKA: "matroska", structure.AVI: "avi"}
 
 # Codec -> decoder. libvpx is as fast as FFmpeg's own decoders of VP8 and VP9 and notices more damage: of 30 VP9 files
 # with one flipped bit 29 against 1.
@@ -51,14 +49,13 @@ class Media:
     Attributes:
         container: PyAV's handle.
         video: the chosen video stream.
-        kind: `mov`, `matroska` or `avi`.
         path: of the file.
         indexed_frames: frames that the index lists; 0 where there is no index, or one that grows while reading.
     """
 
     container: av.container.InputContainer
     video: av.video.stream.VideoStream
-    kind: str
+    kind: Container
     path: str
     indexed_frames: int = 0
 
@@ -114,36 +111,36 @@ def open_media(path: str, limits: DecodeLimits) -> Media:
     # PyAV asks for made-up presentation times, which are wrong for B-frames in AVI; the reader knows better.
     container.flags &= ~Flags.gen_pts.value
     try:
-        if not container.streams.video and (truncated := structure.check_structure(path, kind).truncated):
+        if not container.streams.video and (truncated := check_structure(path, kind).truncated):
             raise failed(FailureReason.TRUNCATED, truncated)
         video = choose_video(container)
         if not video.codec_context.width:
             _check_announced_size(path, kind, video.index, limits)
         check_pixels(video.codec_context.width, video.codec_context.height, limits)
-        indexed = sum(1 for entry in video.index_entries if entry.size) if kind == structure.AVI else 0
+        indexed = sum(1 for entry in video.index_entries if entry.size) if kind is Container.AVI else 0
         return Media(container, video, kind, path, indexed)
     except BaseException:
         container.close()
         raise
 
 
-def _open_container(path: str, kind: str, decoders: str, max_pixels: int) -> av.container.InputContainer:
+def _open_container(path: str, kind: Container, decoders: str, max_pixels: int) -> av.container.InputContainer:
     options = {
-        "format_whitelist": _DEMUXERS[kind],
+        "format_whitelist": kind.value,  # a playlist that is named .mp4 gets no further
         "protocol_whitelist": "file",
         "codec_whitelist": decoders,
         "max_pixels": str(max_pixels),
     }
     try:
         # With its protocol named, no file name can be taken for a URL.
-        return av.open(f"file:{path}", format=_DEMUXERS[kind], options=options, metadata_errors="replace")
+        return av.open(f"file:{path}", format=kind.value, options=options, metadata_errors="replace")
     except MemoryError as error:
         raise failed(FailureReason.MEMORY, "memory ran out while opening the file") from error
     except (av.FFmpegError, ValueError) as error:
         raise _open_failure(path, kind, error) from error
 
 
-def _check_announced_size(path: str, kind: str, index: int, limits: DecodeLimits) -> None:
+def _check_announced_size(path: str, kind: Container, index: int, limits: DecodeLimits) -> None:
     """Looks at the size in the container's own headers: decoders that find it too large leave none behind."""
     with _open_container(path, kind, "none", (1 << 31) - 1) as container:
         context = container.streams[index].codec_context
@@ -194,7 +191,7 @@ def _audio_score(stream: av.audio.stream.AudioStream) -> int:
     return stream.codec_context.channels + 5_000_000 * bool(stream.disposition & Disposition.default)
 
 
-def _sniff(path: str) -> str:
+def _sniff(path: str) -> Container:
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
@@ -202,7 +199,7 @@ def _sniff(path: str) -> str:
         if status.st_size == 0:
             raise failed(FailureReason.EMPTY, "the file has no bytes")
         with open(path, "rb") as file:
-            kind = structure.sniff(file.read(16))
+            kind = sniff_container(file.read(HEAD_BYTES))
     except OSError as error:
         raise failed(FailureReason.UNREADABLE, error.strerror or type(error).__name__) from error
     if kind is None:
@@ -210,11 +207,11 @@ def _sniff(path: str) -> str:
     return kind
 
 
-def _open_failure(path: str, kind: str, error: Exception) -> Exception:
+def _open_failure(path: str, kind: Container, error: Exception) -> Exception:
     if isinstance(error, OSError) and not isinstance(error, EOFError):
         return failed(FailureReason.UNREADABLE, getattr(error, "strerror", None) or type(error).__name__)
     try:
-        truncated = structure.check_structure(path, kind).truncated
+        truncated = check_structure(path, kind).truncated
     except OSError as reading:
         return failed(FailureReason.UNREADABLE, reading.strerror or type(reading).__name__)
     if truncated:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from kinetics_tfds.clips.containers import Container
 from kinetics_tfds.decode.container import Media
-from kinetics_tfds.decode.structure import AVI, MOV, Structure
+from kinetics_tfds.decode.structure import Structure
 from kinetics_tfds.decode.types import FailureReason
 
 # A file may end this much before its headers' promise: rounding, and last frames that the headers count as longer.
@@ -41,7 +42,7 @@ class MissingFrames:
 
     def __init__(self, media: Media) -> None:
         # AVI carries no presentation times, so there is nothing to hold against the frames.
-        self._active = media.codec in _ONE_FRAME_A_PACKET and media.kind != "avi"
+        self._active = media.codec in _ONE_FRAME_A_PACKET and media.kind is not Container.AVI
         self._expected: set[int] = set()
         self._first: int | None = None
         self._last: int | None = None
@@ -101,12 +102,13 @@ def check_end(
     """
     if structure.truncated:
         raise Damaged(FailureReason.TRUNCATED, structure.truncated)
-    if media.kind == AVI and media.indexed_frames:
+    if media.kind is Container.AVI and media.indexed_frames:
         if packets is not None and packets < media.indexed_frames:
             detail = f"{packets} of the {media.indexed_frames} frames of its index were found"
             raise Damaged(FailureReason.CORRUPT, detail)
         return
-    promised = media.promised_end if media.kind in (MOV, AVI) else None  # Matroska's sizes were checked, and say more
+    # Matroska's sizes were checked, and say more.
+    promised = media.promised_end if media.kind is not Container.MATROSKA else None
     if promised is None:
         return
     if reached < min(promised, wanted) - max(_PROMISE_TOLERANCE, 3 * interval):
@@ -120,7 +122,7 @@ def check_time(media: Media, structure: Structure, time: Fraction) -> None:
     Only for MP4 and MOV in one piece: there the duration is the sum of the times between packets. (Not between frames:
     where frames are stored in another order than shown, the last may be shown well after the duration.)
     """
-    if media.kind != MOV or structure.fragmented:
+    if media.kind is not Container.MOV or structure.fragmented:
         return
     promised = media.video_end
     if promised is not None and time > promised + _TIME_TOLERANCE:

@@ -18,7 +18,7 @@ _NEXT_STEPS = {
     FailureReason.TOO_SHORT: "Lower min_duration to keep shorter clips.",
     FailureReason.TOO_LARGE: "Convert the clip to a smaller picture, or raise the limit.",
     FailureReason.TIMEOUT: "Raise the time limit if the machine is slow; else convert or drop the clip.",
-    FailureReason.MEMORY: "Raise the memory limit if the clip is sound; else convert or drop it.",
+    FailureReason.MEMORY: "Raise the memory limit if the clip is intact; else convert or drop it.",
     FailureReason.CRASHED: "Drop or convert the clip: it ended the process that decoded it.",
 }
 

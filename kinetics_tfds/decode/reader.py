@@ -9,15 +9,15 @@ from fractions import Fraction
 import av
 from av.stream import Discard
 
+from kinetics_tfds.clips.containers import Container
 from kinetics_tfds.decode.audio import AudioTrack
 from kinetics_tfds.decode.container import Media, reason_of
 from kinetics_tfds.decode.damage import Damaged
 from kinetics_tfds.decode.frames import Orientation
-from kinetics_tfds.decode.structure import AVI
 from kinetics_tfds.decode.types import DecodeLimits, FailureReason
-from kinetics_tfds.decode.video import Shown, VideoRun, make_decoder
+from kinetics_tfds.decode.video import TimedFrame, VideoRun, make_decoder
 
-__all__ = ["ClipReader", "Shown"]
+__all__ = ["ClipReader", "TimedFrame"]
 
 # Where to start decoding for a clip inside a longer video: at the key frame before its start; if what comes out begins
 # too late (open GOPs, gradual refresh, inexact indices) at one well before that; in the end at the beginning.
@@ -50,7 +50,7 @@ class ClipReader:
         """How frames are to be shown; known from the first frame on."""
         return self._run.orientation
 
-    def frames(self, start: Fraction | None) -> Iterator[Shown]:
+    def frames(self, start: Fraction | None) -> Iterator[TimedFrame]:
         """Yields the frames shown at or after `start` seconds, or all, in increasing order of time, to the file's end.
 
         Raises:
@@ -58,9 +58,9 @@ class ClipReader:
             DecodeError: too_large, unsupported_codec.
         """
         run = self._frames(self._packets(self._streams)) if start is None else self._frames_from(start)
-        for shown in run:
-            if start is None or shown.time >= start:
-                yield shown
+        for timed in run:
+            if start is None or timed.time >= start:
+                yield timed
 
     def finish(self, end: Fraction) -> None:
         """Called once the clip's last frame was read: reads what audio is left, and looks for lost frames.
@@ -77,7 +77,7 @@ class ClipReader:
             if audio.reaches(end):
                 return
 
-    def _frames_from(self, start: Fraction) -> Iterator[Shown]:
+    def _frames_from(self, start: Fraction) -> Iterator[TimedFrame]:
         beginning = self._read_beginning()
         for run_up in _RUN_UPS:
             target = start - run_up - (_AUDIO_RUN_UP if self._audio else 0)
@@ -97,7 +97,7 @@ class ClipReader:
                 yield from frames
                 return
         earliest = min(0, self._media.video.start_time or 0) - int(1 / self._media.time_base)
-        if self._media.kind == AVI:
+        if self._media.kind is Container.AVI:
             earliest = 0  # its demuxer refuses times before the beginning
         yield from self._restart(earliest)
 
@@ -112,7 +112,7 @@ class ClipReader:
                 break
         return itertools.chain(looked_at, packets)
 
-    def _restart(self, ticks: int) -> Iterator[Shown]:
+    def _restart(self, ticks: int) -> Iterator[TimedFrame]:
         """Moves to the key frame at or before `ticks` of the video stream and returns the frames from there."""
         try:
             self._media.container.seek(ticks, stream=self._media.video, backward=True)
@@ -125,7 +125,7 @@ class ClipReader:
             self._audio.restart()
         return self._frames(self._packets(self._streams))
 
-    def _frames(self, packets: Iterator[av.Packet]) -> Iterator[Shown]:
+    def _frames(self, packets: Iterator[av.Packet]) -> Iterator[TimedFrame]:
         for packet in packets:
             if packet.stream is self._media.video:
                 if self.packets is not None:

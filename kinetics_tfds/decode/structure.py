@@ -14,13 +14,11 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-MOV, MATROSKA, AVI = "mov", "matroska", "avi"
-
-_MOV_BOXES = frozenset(b"ftyp moov mdat moof free skip wide udta uuid meta mfra sidx styp pnot prft emsg ssix".split())
+from kinetics_tfds.clips.containers import MOV_BOXES, Container
 
 # Matroska element ids.
-_EBML, _SEGMENT, _CLUSTER, _TIMESTAMP, _CRC, _INFO, _SCALE = (
-    0x1A45DFA3, 0x18538067, 0x1F43B675, 0xE7, 0xBF, 0x1549A966, 0x2AD7B1,
+_SEGMENT, _CLUSTER, _TIMESTAMP, _CRC, _INFO, _SCALE = (
+    0x18538067, 0x1F43B675, 0xE7, 0xBF, 0x1549A966, 0x2AD7B1,
 )  # fmt: skip
 _IN_SEGMENT = frozenset(
     (0x114D9B74, _INFO, 0x1654AE6B, 0x1043A770, _CLUSTER, 0x1C53BB6B, 0x1941A469, 0x1254C367, 0xEC, _CRC)
@@ -47,35 +45,23 @@ class Structure:
     """What following the sizes of a container showed.
 
     Attributes:
-        kind: `mov`, `matroska` or `avi`.
         truncated: what reaches past the end of the file, or None.
         flaws: what does not fit together, in file order.
         fragmented: whether an MP4 file comes in pieces with an index each.
     """
 
-    kind: str
+    kind: Container
     truncated: str | None = None
     flaws: tuple[Flaw, ...] = ()
     fragmented: bool = False
 
 
-def sniff(head: bytes) -> str | None:
-    """Returns the kind of container that a file's first 16 bytes announce, or None for anything that is not allowed."""
-    if head[4:8] in _MOV_BOXES:
-        return MOV
-    if head[:4] == _EBML.to_bytes(4, "big"):
-        return MATROSKA
-    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return AVI
-    return None
-
-
-def check_structure(path: str, kind: str, start: float = 0.0, end: float = float("inf")) -> Structure:
+def check_structure(path: str, kind: Container, start: float = 0.0, end: float = float("inf")) -> Structure:
     """Follows the sizes of a file.
 
     Args:
         path: of a local file.
-        kind: what `sniff` said.
+        kind: of container it is.
         start: seconds in the file; Matroska clusters that end before it are not looked into.
         end: likewise, for clusters that start at or after it.
 
@@ -84,9 +70,9 @@ def check_structure(path: str, kind: str, start: float = 0.0, end: float = float
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        if kind == MATROSKA:
+        if kind is Container.MATROSKA:
             return _Matroska(file, size, start, end).check()
-        if kind == AVI:
+        if kind is Container.AVI:
             return Structure(kind, _avi_truncation(file, size))
         truncated, fragmented = _follow_boxes(file, size)
         return Structure(kind, truncated, fragmented=fragmented)
@@ -99,7 +85,7 @@ def _follow_boxes(file: BinaryIO, size: int) -> tuple[str | None, bool]:
         file.seek(position)
         header = file.read(16)
         length, name = struct.unpack(">I4s", header[:8])
-        if name not in _MOV_BOXES:
+        if name not in MOV_BOXES:
             break  # what follows the last box is padding or someone's notes
         seen.add(name)
         if length == 0:
@@ -152,7 +138,7 @@ class _Matroska:
                 break
         else:
             truncated = f"it holds no segment (looked up to byte {position})"
-        return Structure(MATROSKA, truncated, tuple(self._flaws))
+        return Structure(Container.MATROSKA, truncated, tuple(self._flaws))
 
     def _elements(self, position: int, end: int) -> Iterator[tuple[int, int, int | None]]:
         """Yields (id, where its body starts, its size or None if unknown) of the elements up to `end`."""

@@ -10,12 +10,12 @@ from typing import cast
 
 import av
 
+from kinetics_tfds.clips.containers import Container
 from kinetics_tfds.decode.container import DECODERS, Media, check_pixels, decoder_max_pixels, reason_of
 from kinetics_tfds.decode.damage import Damaged, MissingFrames
 from kinetics_tfds.decode.failure import failed
 from kinetics_tfds.decode.frames import Orientation, orientation_of
 from kinetics_tfds.decode.nal import NalReader
-from kinetics_tfds.decode.structure import AVI
 from kinetics_tfds.decode.types import DecodeLimits, FailureReason
 from kinetics_tfds.workers.memory import memory_is_short
 
@@ -23,7 +23,7 @@ _TOO_MANY_PIXELS = "exceeds specified max pixel count"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Shown:
+class TimedFrame:
     """One frame and when it is shown.
 
     Attributes:
@@ -49,28 +49,28 @@ class VideoRun:
         self._media = media
         self._time_base = media.time_base
         self._limits = limits
-        self._decoder, self._scout = media.video.codec_context, None
+        self._decoder, self._probe = media.video.codec_context, None
         self._begun = False
         self._key_pts: int | None = None  # of the first key frame: what is shown before it may not be decodable
         self._keyed = False
         self._passed_over: Exception | None = None
-        self._last: Shown | None = None
+        self._last: TimedFrame | None = None
         # AVI stores no presentation times, but one packet a frame at even distances: the first frame out has the time
         # of the first packet in, and so on.
-        self._packet_times: collections.deque[int] | None = collections.deque() if media.kind == AVI else None
+        self._packet_times: collections.deque[int] | None = collections.deque() if media.kind is Container.AVI else None
         self._nal = NalReader(media.codec, media.video.codec_context.extradata)
         self.missing = MissingFrames(media)
         self.orientation = Orientation()
         self._last_dts = 0
         self._durations: dict[int, Fraction] = {}
 
-    def feed(self, packet: av.Packet) -> Iterator[Shown]:
+    def feed(self, packet: av.Packet) -> Iterator[TimedFrame]:
         """Decodes one packet and yields the frames that are due."""
         if packet.size == 0 and packet.dts is not None:
             return  # "as before" in AVI; to the decoder it would mean the end
         if not self._begun:
             self._begun = True
-            self._decoder, self._scout = make_decoder(self._media, self._limits, packet)
+            self._decoder, self._probe = make_decoder(self._media, self._limits, packet)
         if packet.size:
             self._note(packet)
         for frame in self._decode(packet):
@@ -79,13 +79,13 @@ class VideoRun:
                     continue
                 raise Damaged(FailureReason.CORRUPT, f"the frame at {self._at(frame.pts)} is damaged")
             check_pixels(frame.width, frame.height, self._limits)
-            shown = self._timed(frame)
+            timed = self._timed(frame)
             self.missing.shown(frame.pts, frame.interlaced_frame)
-            if self._last is None and self._scout is None:
+            if self._last is None and self._probe is None:
                 self.orientation = orientation_of(frame)
-            if self._last is None or shown.time > self._last.time:
-                self._last = shown
-                yield shown
+            if self._last is None or timed.time > self._last.time:
+                self._last = timed
+                yield timed
             else:
                 self.missing.repeated()
 
@@ -118,13 +118,13 @@ class VideoRun:
 
     def _decode(self, packet: av.Packet) -> list[av.VideoFrame]:
         try:
-            if self._scout is not None and packet.size and self._last is None:
-                frames = self._scout.decode(packet)
+            if self._probe is not None and packet.size and self._last is None:
+                frames = self._probe.decode(packet)
                 for frame in frames:
                     check_pixels(frame.width, frame.height, self._limits)
                     self.orientation = orientation_of(frame)
                 if any(frame.format.components[0].bits > 8 for frame in frames):
-                    self._decoder, self._scout = self._scout, None  # this libvpx decodes 8 bits only
+                    self._decoder, self._probe = self._probe, None  # this libvpx decodes 8 bits only
                     return frames
             return self._decoder.decode(packet)
         except MemoryError:
@@ -152,7 +152,7 @@ class VideoRun:
         """Whether a picture comes before the first key frame, in the file or on the screen."""
         return not self._keyed or (pts is not None and self._key_pts is not None and pts < self._key_pts)
 
-    def _timed(self, frame: av.VideoFrame) -> Shown:
+    def _timed(self, frame: av.VideoFrame) -> TimedFrame:
         if self._packet_times is not None:
             ticks = self._packet_times.popleft() if self._packet_times else None
         else:
@@ -162,10 +162,10 @@ class VideoRun:
         if duration is None:
             duration = self._durations[lasting] = lasting * self._time_base
         if ticks is not None:
-            return Shown(ticks * self._time_base, duration, frame)
+            return TimedFrame(ticks * self._time_base, duration, frame)
         if self._last is None:
-            return Shown(Fraction(0), duration, frame)
-        return Shown(self._last.time + (duration or self._last.duration or Fraction(1, 25)), duration, frame)
+            return TimedFrame(Fraction(0), duration, frame)
+        return TimedFrame(self._last.time + (duration or self._last.duration or Fraction(1, 25)), duration, frame)
 
     def _at(self, pts: int | None) -> str:
         return "an unknown time" if pts is None else f"{float(pts * self._time_base):.3f} s"
@@ -174,12 +174,12 @@ class VideoRun:
 def make_decoder(
     media: Media, limits: DecodeLimits, first: av.Packet
 ) -> tuple[av.VideoCodecContext, av.VideoCodecContext | None]:
-    """Returns a decoder (one thread, for the pool keeps the cores busy) and perhaps a scout.
+    """Returns a decoder (one thread, for the pool keeps the cores busy) and perhaps a probe.
 
     Decoders report every error. Only H.264 that was cut in front of a picture other than an IDR may refer to pictures
     that are gone without being damaged; there the decoder goes on, and marks the frames that suffered.
 
-    The scout is FFmpeg's own decoder where another one does the work. It looks at the first picture, for only it knows
+    The probe is FFmpeg's own decoder where another one does the work. It looks at the first picture, for only it knows
     the container's side data and refuses too many pixels before there is memory for them.
     """
     own = media.video.codec_context

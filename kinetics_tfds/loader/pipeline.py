@@ -10,7 +10,7 @@ import os
 
 import tensorflow as tf
 
-from kinetics_tfds.loader.damage import count_damaged, sound_or_damaged
+from kinetics_tfds.loader.damage import count_damaged, intact_or_placeholder
 from kinetics_tfds.loader.frames.choosing import Element
 from kinetics_tfds.loader.plan import Plan
 from kinetics_tfds.loader.randomness import shuffled, stage_seeds
@@ -72,7 +72,7 @@ def chosen(plan: Plan, dataset: tf.data.Dataset) -> tf.data.Dataset:
         if plan.on_damage == "raise":
             return plan.choice(read_record(address, remote=plan.remote), address.path, epoch)
         records = read_records(address, remote=plan.remote)
-        return sound_or_damaged(records, lambda record: plan.choice(record, address.path, epoch), address)
+        return intact_or_placeholder(records, lambda record: plan.choice(record, address.path, epoch), address)
 
     return dataset.map(choose, num_parallel_calls=_readers(plan), deterministic=True)
 
@@ -83,8 +83,8 @@ def decoded(plan: Plan, dataset: tf.data.Dataset) -> tf.data.Dataset:
         return dataset.map(plan.decoding, num_parallel_calls=_workers(plan), deterministic=True)
 
     def decode(element: Element) -> Element:
-        sound, address = element.pop("sound"), element.pop("address")
-        return sound_or_damaged(tf.data.Dataset.from_tensors(element), plan.decoding, address, sound=sound)
+        intact, address = element.pop("intact"), element.pop("address")
+        return intact_or_placeholder(tf.data.Dataset.from_tensors(element), plan.decoding, address, intact=intact)
 
     dataset = dataset.map(decode, num_parallel_calls=_workers(plan), deterministic=True)
     return count_damaged(dataset, drop=plan.training)

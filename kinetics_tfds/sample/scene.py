@@ -120,9 +120,9 @@ def _spread(rng: np.random.Generator, width: int, height: int, count: int) -> li
 def _shape(rng: np.random.Generator, width: int, height: int, home: tuple[float, float]) -> _Shape:
     corners = int(rng.integers(3, 7))
     turns = np.arange(2 * corners) * math.pi / corners
-    reach = np.where(np.arange(2 * corners) % 2, rng.uniform(0.45, 0.9), 1.0)
+    radii = np.where(np.arange(2 * corners) % 2, rng.uniform(0.45, 0.9), 1.0)
     stretch = rng.uniform(0.6, 1.0)
-    outline = np.stack([reach * np.cos(turns), stretch * reach * np.sin(turns)], axis=1)
+    outline = np.stack([radii * np.cos(turns), stretch * radii * np.sin(turns)], axis=1)
     bright, dark = rng.integers(215, 256, 3), rng.integers(0, 35, 3)
     bright[rng.integers(3)] = rng.integers(120, 256)
     dark[rng.integers(3)] = rng.integers(0, 130)

@@ -1,4 +1,4 @@
-"""Damage is found, and sound files never fail."""
+"""Damage is found, and intact files never fail."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def test_damage_elsewhere_in_a_whole_video_does_not_matter(tmp_path):
 
 # No false alarms.
 
-SOUND = {
+INTACT = {
     **{f"{codec}{SUFFIXES[codec]}": (SUFFIXES[codec], {"codec": codec}) for codec in ENCODERS},
     "hevc.mkv": (".mkv", {"codec": "hevc"}),
     "vp9.mp4": (".mp4", {"codec": "vp9"}),
@@ -231,9 +231,9 @@ SOUND = {
 }
 
 
-@pytest.mark.parametrize("name", SOUND)
-def test_sound_files_pass(name):
-    suffix, options = SOUND[name]
+@pytest.mark.parametrize("name", INTACT)
+def test_intact_files_pass(name):
+    suffix, options = INTACT[name]
     path = cached_video(suffix, **{"seconds": 2, "width": 320, "height": 192, **options})
     clip = decode(path, settings=SOURCE, audio_rate=8000)
     count = len(options.get("times", ())) or round(options.get("seconds", 2) * options.get("fps", 30))

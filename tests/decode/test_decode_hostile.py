@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from media import cached_video, make_video, picture
 
-from kinetics_tfds.decode import structure
+from kinetics_tfds.clips.containers import Container
 from kinetics_tfds.decode.probe import probe_media
+from kinetics_tfds.decode.structure import check_structure
 from kinetics_tfds.decode.types import DecodeFailure, DecodeLimits, FailureReason
 
 
@@ -256,17 +257,17 @@ def test_too_short_and_out_of_range_are_told_from_damage():
 # Any bytes at all.
 
 
-@given(st.binary(max_size=400), st.sampled_from([structure.MOV, structure.MATROSKA, structure.AVI]))
+@given(st.binary(max_size=400), st.sampled_from(Container))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_structure_of_any_bytes_is_answered(tmp_path, data, kind):
     heads = {
-        structure.MOV: b"\0\0\0\x08ftyp",
-        structure.MATROSKA: b"\x1aE\xdf\xa3\x80",
-        structure.AVI: b"RIFF\0\0\0\0AVI ",
+        Container.MOV: b"\0\0\0\x08ftyp",
+        Container.MATROSKA: b"\x1aE\xdf\xa3\x80",
+        Container.AVI: b"RIFF\0\0\0\0AVI ",
     }
     path = tmp_path / "bytes"
     path.write_bytes(heads[kind] + data)
-    assert structure.check_structure(str(path), kind).kind == kind
+    assert check_structure(str(path), kind).kind == kind
 
 
 @given(st.data())

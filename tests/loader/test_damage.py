@@ -58,8 +58,8 @@ def _dataset_with(folder, damage):
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sound")
+def intact(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("intact")
     _dataset_with(folder, None)
     return folder
 
@@ -116,14 +116,14 @@ def _load(folder, split="validation", **more):
 
 
 @pytest.fixture
-def damaged(request, sound, tmp_path):
+def damaged(request, intact, tmp_path):
     """A kind of damage, a folder with it, and the clips that are lost by it."""
     kind = request.param
     if kind in FRAME_DAMAGE:
         _dataset_with(tmp_path / "data", kind)
         return kind, tmp_path / "data", {BAD}
     damage, lost = FILE_DAMAGE[kind]
-    shutil.copytree(sound, tmp_path / "data")
+    shutil.copytree(intact, tmp_path / "data")
     (path,) = (tmp_path / "data").glob("*validation*-00001-of-*")
     damage(path)
     return kind, tmp_path / "data", lost
@@ -205,10 +205,10 @@ def _training(folder, **more):
 
 
 @pytest.fixture(scope="module")
-def two_lost(sound, tmp_path_factory):
+def two_lost(intact, tmp_path_factory):
     """Clips 5 and 9 of `train` are damaged."""
     folder = tmp_path_factory.mktemp("two") / "data"
-    shutil.copytree(sound, folder)
+    shutil.copytree(intact, folder)
     for shard in (1, 2):
         (path,) = folder.glob(f"*train*-0000{shard}-of-*")
         _flip_a_bit(path)
@@ -242,8 +242,8 @@ def test_hosts_that_lose_clips_take_as_many_steps_as_the_others(two_lost):
     assert steps == [3, 3]
 
 
-def test_where_all_is_damaged_training_stops(sound, tmp_path):
-    shutil.copytree(sound, tmp_path / "data")
+def test_where_all_is_damaged_training_stops(intact, tmp_path):
+    shutil.copytree(intact, tmp_path / "data")
     for path in (tmp_path / "data").glob("*train*"):
         path.unlink()
     with pytest.raises(tf.errors.OpError):
@@ -269,13 +269,13 @@ def test_frames_without_times_are_damage(tmp_path):
         list(_load(tmp_path / "data"))
 
 
-def test_no_other_way_of_meeting_damage(sound):
+def test_no_other_way_of_meeting_damage(intact):
     with pytest.raises(ConfigError, match="on_damage is 'replace'"):
-        _load(sound, on_damage="replace")
+        _load(intact, on_damage="replace")
 
 
-def test_the_canvas_is_told_from_a_shard_that_can_be_read(sound, tmp_path):
-    shutil.copytree(sound, tmp_path / "data")
+def test_the_canvas_is_told_from_a_shard_that_can_be_read(intact, tmp_path):
+    shutil.copytree(intact, tmp_path / "data")
     shards = sorted((tmp_path / "data").glob("*validation*"))
     shards[0].unlink()
     options = {"resize": "device", "spatial": loader.Resize(8), "on_damage": "skip"}

@@ -47,7 +47,7 @@ class _Given(Spatial):
     def windows(self, height, width, seed):
         return Windows(self.boxes, self.flip)
 
-    def reach(self, height, width):
+    def window_size(self, height, width):
         return height, width
 
 

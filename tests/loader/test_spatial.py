@@ -176,11 +176,11 @@ def test_windows_lie_inside_frames_of_any_size(spatial, height, width, seed):
     assert (top + high <= height).all()
     assert (left + wide <= width).all()
     around = (max(top + high) - min(top), max(left + wide) - min(left))
-    reach = spatial.reach(height, width)
-    assert around[0] <= reach[0], "canvases hold every window"
-    assert around[1] <= reach[1], "canvases hold every window"
-    assert reach[0] <= height
-    assert reach[1] <= width
+    size = spatial.window_size(height, width)
+    assert around[0] <= size[0], "canvases hold every window"
+    assert around[1] <= size[1], "canvases hold every window"
+    assert size[0] <= height
+    assert size[1] <= width
     assert (_windows(spatial, height, width, seed)[0] == boxes).all()
 
 

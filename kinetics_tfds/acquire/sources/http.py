@@ -15,11 +15,12 @@ from typing import IO, Any, ClassVar
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.siblings import others_of
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit, fail_all
-from kinetics_tfds.acquire.sources.magic import HEAD_BYTES, describe, media_suffix
+from kinetics_tfds.acquire.sources.magic import HEAD_BYTES, describe
 from kinetics_tfds.acquire.sources.urls import is_http, public_url
 from kinetics_tfds.acquire.sources.web import TransferError, Web, WebFile, outcome_of
 from kinetics_tfds.acquire.store.clip_store import disk_full
 from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.clips.containers import container_suffix
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError, ConfigError
 
@@ -106,7 +107,7 @@ class Http:
     def _download(self, url: str, target: pathlib.Path, context: FetchContext) -> pathlib.Path:
         with open_url(url, self.web, context) as source:
             head = source.read(HEAD_BYTES)
-            suffix = media_suffix(head)
+            suffix = container_suffix(head)
             if suffix is None:
                 raise TransferError(Outcome(Reason.NOT_MEDIA, f"{public_url(url)} is {describe(head)}"))
             target = target.with_suffix(suffix)

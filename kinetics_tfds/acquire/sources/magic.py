@@ -6,24 +6,6 @@ from __future__ import annotations
 HEAD_BYTES = 512
 
 
-def media_suffix(head: bytes) -> str | None:
-    r"""Returns the usual suffix of the container that a media file begins with; None for anything else.
-
-    Args:
-        head: the file's first `HEAD_BYTES` bytes, or all where it is shorter.
-
-    >>> media_suffix(b"\x00\x00\x00\x20ftypisom"), media_suffix(b"<!DOCTYPE html>")
-    ('.mp4', None)
-    """
-    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
-        return ".mov" if head[8:12] == b"qt  " else ".mp4"
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return ".webm" if b"webm" in head[:64] else ".mkv"
-    if head[:4] == b"RIFF" and head[8:11] == b"AVI":
-        return ".avi"
-    return None
-
-
 def describe(head: bytes) -> str:
     """Says in a few words what a file that is no media seems to be.
 

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from kinetics_tfds.acquire.outcome import Outcome, Reason
-from kinetics_tfds.acquire.sources.magic import HEAD_BYTES, describe, media_suffix
+from kinetics_tfds.acquire.sources.magic import HEAD_BYTES, describe
+from kinetics_tfds.clips.containers import container_suffix
 
 _BLOCK = 1 << 18
 _MAX_HEADER = 1 << 20  # bytes of one member's long name or extended header; tarfile reads them into memory
@@ -225,7 +226,7 @@ def copy_member(member: Member, target: pathlib.Path, max_bytes: int, check: Cal
     try:
         with member.open() as source:
             head = source.read(HEAD_BYTES)
-            suffix = media_suffix(head)
+            suffix = container_suffix(head)
             if suffix is None:
                 raise MemberError(Outcome(Reason.DAMAGED, f"a member is {describe(head)}"))
             path = target.with_suffix(suffix)

@@ -12,11 +12,12 @@ from kinetics_tfds.acquire.config import CheckSettings, CutSettings
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.store.clip_store import file_digest
 from kinetics_tfds.acquire.transcode.cut import can_copy, copy_clip, reencode_clip
+from kinetics_tfds.clips.containers import HEAD_BYTES, container_suffix
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.decode.clip import decode_clip
 from kinetics_tfds.decode.container import open_media
 from kinetics_tfds.decode.failure import DecodeError
-from kinetics_tfds.decode.probe import MediaInfo, probe_media
+from kinetics_tfds.decode.probe import probe_media
 from kinetics_tfds.decode.span import find_start
 from kinetics_tfds.decode.types import (
     DecodedClip,
@@ -122,7 +123,7 @@ def _cut(job: Job) -> tuple[pathlib.Path, str, DecodedClip]:
 def _keep(job: Job) -> tuple[pathlib.Path, str, DecodedClip]:
     video = pathlib.Path(job.video)
     decoded = _check(job, video)
-    target = pathlib.Path(job.target + _suffix(probe_media(job.video, job.limits), video))
+    target = pathlib.Path(job.target + _suffix(video))
     if job.may_move:
         os.replace(video, target)
     else:
@@ -130,12 +131,10 @@ def _keep(job: Job) -> tuple[pathlib.Path, str, DecodedClip]:
     return target, "as_is", decoded
 
 
-def _suffix(info: MediaInfo, video: pathlib.Path) -> str:
+def _suffix(video: pathlib.Path) -> str:
     """Returns the suffix that tells the truth about the container, whatever the source called it."""
-    names = info.container.split(",")
-    if "matroska" in names:
-        return ".webm" if video.suffix.lower() == ".webm" else ".mkv"
-    return ".avi" if "avi" in names else ".mp4"
+    with video.open("rb") as file:
+        return container_suffix(file.read(HEAD_BYTES)) or video.suffix
 
 
 def _check(job: Job, path: pathlib.Path, expected: DecodedClip | None = None) -> DecodedClip:

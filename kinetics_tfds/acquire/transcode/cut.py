@@ -22,7 +22,7 @@ from kinetics_tfds.decode.container import Media, open_media
 from kinetics_tfds.decode.damage import Damaged
 from kinetics_tfds.decode.failure import failed
 from kinetics_tfds.decode.frames import Orientation
-from kinetics_tfds.decode.reader import ClipReader, Shown
+from kinetics_tfds.decode.reader import ClipReader, TimedFrame
 from kinetics_tfds.decode.timeline import seconds
 from kinetics_tfds.decode.types import DecodeLimits, FailureReason
 
@@ -125,7 +125,7 @@ def _nothing_shown(start: float, end: float) -> Exception:
     return failed(FailureReason.OUT_OF_RANGE, f"no frame is shown between {start:g} and {end:g} s")
 
 
-def _frames(reader: ClipReader, start: Fraction, end: Fraction) -> Iterator[Shown]:
+def _frames(reader: ClipReader, start: Fraction, end: Fraction) -> Iterator[TimedFrame]:
     try:
         for shown in reader.frames(start):
             if shown.time >= end:

@@ -11,12 +11,10 @@ from typing import Any
 import av
 import numpy as np
 
-from kinetics_tfds.decode import structure
+from kinetics_tfds.clips.containers import HEAD_BYTES, sniff_container
 from kinetics_tfds.decode.container import choose_audio
 from kinetics_tfds.decode.failure import failed
 from kinetics_tfds.decode.types import FailureReason
-
-_DEMUXERS = {structure.MOV: "mov", structure.MATROSKA: "matroska", structure.AVI: "avi"}
 
 
 class Sound:
@@ -42,12 +40,12 @@ class Sound:
 
     def _open(self) -> av.container.InputContainer:
         with open(self._path, "rb") as file:
-            kind = structure.sniff(file.read(16))
+            kind = sniff_container(file.read(HEAD_BYTES))
         if kind is None:
             raise failed(FailureReason.NOT_MEDIA, "the sound is in none of MP4, MOV, Matroska, WebM and AVI")
-        options = {"format_whitelist": _DEMUXERS[kind], "protocol_whitelist": "file"}
+        options = {"format_whitelist": kind.value, "protocol_whitelist": "file"}
         try:
-            return av.open(f"file:{self._path}", format=_DEMUXERS[kind], options=options, metadata_errors="replace")
+            return av.open(f"file:{self._path}", format=kind.value, options=options, metadata_errors="replace")
         except (av.FFmpegError, ValueError) as error:
             raise failed(FailureReason.CORRUPT, f"the sound cannot be read: {error}") from error
 

@@ -10,8 +10,8 @@ from kinetics_tfds.loader.records.source import Source
 
 
 def default_canvas(source: Source, spatial: Spatial) -> tuple[int, int]:
-    """Returns height and width that hold every window of frames of the size of the source's first sound clip."""
-    return spatial.reach(*stored_size(source))
+    """Returns height and width that hold every window of frames of the size of the source's first undamaged clip."""
+    return spatial.window_size(*stored_size(source))
 
 
 def stored_size(source: Source) -> tuple[int, int]:

@@ -106,13 +106,15 @@ def _require_jpeg(frames: tf.Tensor, path: tf.Tensor, key: tf.Tensor) -> tf.Oper
     start = tf.strings.substr(frames, tf.zeros_like(length), 3 * tf.ones_like(length))
     end = tf.strings.substr(frames, tf.maximum(length - 2, 0), 2 * tf.ones_like(length))
     whole = (start == b"\xff\xd8\xff") & (end == b"\xff\xd9")
-    return require_sound(tf.reduce_all(whole), "has a frame that is no whole JPEG image", frames, path, key)
+    return require_intact(tf.reduce_all(whole), "has a frame that is no whole JPEG image", frames, path, key)
 
 
-def require_sound(sound: tf.Tensor, otherwise: str, frames: tf.Tensor, path: tf.Tensor, key: tf.Tensor) -> tf.Operation:
-    """Returns an op that fails unless `sound`, naming the shard (`path`) and the clip (`key`) of the frames."""
+def require_intact(
+    intact: tf.Tensor, otherwise: str, frames: tf.Tensor, path: tf.Tensor, key: tf.Tensor
+) -> tf.Operation:
+    """Returns an op that fails unless `intact`, naming the shard (`path`) and the clip (`key`) of the frames."""
     return tf.debugging.Assert(
-        sound,
+        intact,
         ["Damaged frame: shard", path, "id", key, f"{otherwise}; frame lengths:", tf.strings.length(frames)],
         name="damaged_frame",
     )

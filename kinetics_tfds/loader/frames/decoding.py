@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kinetics_tfds.loader.attempts import successes
-from kinetics_tfds.loader.frames.choosing import Element, require_sound
+from kinetics_tfds.loader.frames.choosing import Element, require_intact
 from kinetics_tfds.loader.frames.spatial import Spatial
 from kinetics_tfds.loader.randomness import stage_seeds
 
@@ -43,7 +43,7 @@ class _Frames(NamedTuple):
 
         images = successes(decode, self.jpeg, tf.TensorSpec(shape, tf.uint8))
         all_of_them = tf.shape(images)[0] == tf.size(self.jpeg)
-        with tf.control_dependencies([require_sound(all_of_them, _UNDECODED, self.jpeg, *self.where)]):
+        with tf.control_dependencies([require_intact(all_of_them, _UNDECODED, self.jpeg, *self.where)]):
             return tf.identity(images)
 
 
@@ -93,7 +93,7 @@ class Decoding:
         jpeg = element["frames"]
         sizes = successes(_size, jpeg[:1], tf.TensorSpec([2], tf.int32))
         where = (element["path"], element["id"])
-        with tf.control_dependencies([require_sound(tf.size(sizes) > 0, _UNDECODED, jpeg, *where)]):
+        with tf.control_dependencies([require_intact(tf.size(sizes) > 0, _UNDECODED, jpeg, *where)]):
             size = tf.identity(sizes)[0]
         return _Frames(jpeg, size, where)
 

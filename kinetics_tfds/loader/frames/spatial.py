@@ -66,7 +66,7 @@ class Spatial(abc.ABC):
         """
 
     @abc.abstractmethod
-    def reach(self, height: int, width: int) -> tuple[int, int]:
+    def window_size(self, height: int, width: int) -> tuple[int, int]:
         """Returns the height and width that hold all windows of any view of frames of this size, in stored pixels."""
 
 
@@ -120,7 +120,7 @@ class RandomResizedCrop(Spatial):
         left = tf.where(fell_back, (width - box_wide) // 2, _anywhere(draws[-2], width - box_wide))
         return Windows(tf.stack([top, left, box_high, box_wide])[None], draws[-1] < self.flip)
 
-    def reach(self, height: int, width: int) -> tuple[int, int]:
+    def window_size(self, height: int, width: int) -> tuple[int, int]:
         """Returns the largest window."""
         # A side that is drawn up to half a pixel too long still fits once it is rounded, and the other side with it.
         return (
@@ -165,9 +165,9 @@ class ScaleJitter(Spatial):
         top, left = _anywhere(draws[1], height - box_high), _anywhere(draws[2], width - box_wide)
         return Windows(tf.stack([top, left, box_high, box_wide])[None], draws[3] < self.flip)
 
-    def reach(self, height: int, width: int) -> tuple[int, int]:
+    def window_size(self, height: int, width: int) -> tuple[int, int]:
         """Returns the largest window: that of the least short side."""
-        return _scaled_reach(height, width, self.output_size, float(self.short_side[0]))
+        return _fitted_size(height, width, self.output_size, float(self.short_side[0]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,9 +194,9 @@ class CentreCrop(Spatial):
         top, left = (height - box_high) // 2, (width - box_wide) // 2
         return Windows(tf.stack([top, left, box_high, box_wide])[None], tf.constant(False))
 
-    def reach(self, height: int, width: int) -> tuple[int, int]:
+    def window_size(self, height: int, width: int) -> tuple[int, int]:
         """Returns the window's size."""
-        return _scaled_reach(height, width, self.output_size, float(self.short_side or max(self.output_size)))
+        return _fitted_size(height, width, self.output_size, float(self.short_side or max(self.output_size)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,9 +235,9 @@ class ThreeCrop(Spatial):
         boxes = tf.stack([top, left, tf.fill([3], box_high), tf.fill([3], box_wide)], axis=1)
         return Windows(boxes, tf.constant(False))
 
-    def reach(self, height: int, width: int) -> tuple[int, int]:
+    def window_size(self, height: int, width: int) -> tuple[int, int]:
         """Returns the size of the smallest box around all three."""
-        high, wide = _scaled_reach(height, width, self.output_size, float(self.short_side or max(self.output_size)))
+        high, wide = _fitted_size(height, width, self.output_size, float(self.short_side or max(self.output_size)))
         return (height, wide) if height > width else (high, width)
 
 
@@ -259,7 +259,7 @@ class Resize(Spatial):
         del seed
         return Windows(tf.stack([0, 0, height, width])[None], tf.constant(False))
 
-    def reach(self, height: int, width: int) -> tuple[int, int]:
+    def window_size(self, height: int, width: int) -> tuple[int, int]:
         """Returns the frame's size."""
         return height, width
 
@@ -272,7 +272,7 @@ def _scaled_window(height: tf.Tensor, width: tf.Tensor, size: tuple[int, int], s
     return box_high, box_wide
 
 
-def _scaled_reach(height: int, width: int, size: tuple[int, int], short_side: float) -> tuple[int, int]:
+def _fitted_size(height: int, width: int, size: tuple[int, int], short_side: float) -> tuple[int, int]:
     shrink = min(height, width) / short_side
     return min(height, round(size[0] * shrink + 0.5)), min(width, round(size[1] * shrink + 0.5))
 

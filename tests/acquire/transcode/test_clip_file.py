@@ -64,7 +64,7 @@ def test_a_trimmed_file_stays_as_it_is_under_a_true_suffix(pool, tmp_path):
     before = lying.read_bytes()
     done = finish(pool, job(lying, tmp_path, span=Span.TRIMMED, may_move=True))
     assert isinstance(done, Finished), done
-    assert (done.cut, pathlib.Path(done.path).suffix) == ("as_is", ".mkv")
+    assert (done.cut, pathlib.Path(done.path).suffix) == ("as_is", ".webm")
     assert pathlib.Path(done.path).read_bytes() == before
     assert not lying.exists()
 
