@@ -55,6 +55,7 @@ EXTRAS = {
         "pytest-timeout>=2.4,<3",
         "pytest-xdist>=3.8,<4",
         "ruff==0.17.6",
+        "vulture>=2.16,<3",
         "pillow>=12,<13",  # the contact sheet of examples/demo.py; what RandAugment is tested against
         "pre-commit>=4,<5",
     ],

@@ -73,7 +73,7 @@ class KineticsConfig(tfds.core.BuilderConfig):
 
     def __setattr__(self, key: str, value: Any) -> None:
         # TFDS's own BuilderConfig is not frozen, and Python lets no frozen dataclass inherit from one that is not.
-        if "_made" in self.__dict__:
+        if hasattr(self, "_made"):
             raise dataclasses.FrozenInstanceError(f"cannot assign to field {key!r}")
         super().__setattr__(key, value)
 
