@@ -100,8 +100,8 @@ class KineticsConfig(tfds.core.BuilderConfig):
         require("min_duration", _optional_number(self.min_duration, 0, 3600), "seconds, or null")
         require(
             "classes",
-            self.classes is None or (bool(self.classes) and all(isinstance(c, str) for c in self.classes)),
-            "a list of class names, or null",
+            self.classes is None or _texts(self.classes),
+            "a list of class names like ['archery'], or null",
         )
         require(
             "max_clips_per_class",
@@ -110,7 +110,7 @@ class KineticsConfig(tfds.core.BuilderConfig):
         )
         require(
             "exclude",
-            isinstance(self.exclude, tuple) and all(isinstance(e, str) and e for e in self.exclude),
+            self.exclude == () or _texts(self.exclude),
             "a list like ['kinetics400/validation']",
         )
         require(
@@ -136,6 +136,10 @@ class KineticsConfig(tfds.core.BuilderConfig):
         }
 
 
+def _texts(value: Any) -> bool:
+    return isinstance(value, tuple) and bool(value) and all(isinstance(text, str) and text for text in value)
+
+
 def _optional_number(value: Any, low: float, high: float, *, whole: bool = False) -> bool:
     if value is None:
         return True
@@ -144,8 +148,8 @@ def _optional_number(value: Any, low: float, high: float, *, whole: bool = False
     return low <= value <= high
 
 
-def _name_unknown_keys(cls: type[KineticsConfig]) -> None:
-    """Makes `cls(unknown=…)` say which key it does not know and which known one is nearest."""
+def _explain_wrong_keys(cls: type[KineticsConfig]) -> None:
+    """Makes `cls(unknown=…)` name the nearest key that it knows, and `cls()` say that it needs a name."""
     known = [f.name for f in dataclasses.fields(cls)]
     plain_init = cls.__init__
 
@@ -156,12 +160,17 @@ def _name_unknown_keys(cls: type[KineticsConfig]) -> None:
                 nearest = difflib.get_close_matches(key, known, n=1)
                 hint = f"Did you mean {nearest[0]!r}? " if nearest else ""
                 raise ConfigError(f"Unknown config key {key!r}.", f"{hint}Known keys: {', '.join(known)}.")
+        if "name" not in settings:
+            raise ConfigError(
+                f"The config {settings} has no name.",
+                "Add one that says what is special about it, such as 'name': 'mine': it names the dataset's folder.",
+            )
         plain_init(self, **settings)
 
     cls.__init__ = init
 
 
-_name_unknown_keys(KineticsConfig)
+_explain_wrong_keys(KineticsConfig)
 
 DEFAULT_CONFIG = KineticsConfig(name="jpeg256", description="Short side 256, 25 frames a second, JPEG quality 90.")
 
