@@ -97,7 +97,8 @@ def test_the_graph_does_not_grow_with_the_rows(tmp_path):
         sizes.append(graph.ByteSize())
         transforms.append(len(graph.components.transforms))
     assert transforms[1] == transforms[2]  # one shard alone needs fewer
-    assert sizes[1] == pytest.approx(sizes[2], abs=10)
+    # Beam compresses what it pickles: a few bytes depend on names; ten million rows would be megabytes.
+    assert sizes[1] == pytest.approx(sizes[2], abs=200)
     assert max(sizes) < 60_000  # Dataflow takes 20 MB
 
 
