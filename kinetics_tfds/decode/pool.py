@@ -93,8 +93,8 @@ class DecodePool:
             return DecodeFailure(FailureReason.TIMEOUT, f"not decoded within {self._limits.wall_seconds:g} s")
         except TaskCrashedError as error:
             return DecodeFailure(FailureReason.CRASHED, str(error))
-        except MemoryError:
-            return DecodeFailure(FailureReason.MEMORY, "memory ran out")
+        except MemoryError as error:
+            return DecodeFailure(FailureReason.MEMORY, str(error) or "memory ran out")
 
 
 def decode_request(
@@ -107,6 +107,8 @@ def decode_request(
     try:
         return decode_clip(request, settings, limits)
     except DecodeError as error:
+        if error.failure.reason is FailureReason.MEMORY:  # to be tried again in a new worker
+            raise MemoryError(error.failure.detail) from error
         return error.failure
     except MemoryError:
         raise

@@ -54,14 +54,16 @@ def _run(task: bytes) -> bytes:
         function, args = pickle.loads(task)
         answer = True, function(*args)
         return pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
-    except MemoryError:
-        answer = False, MemoryError()
+    except MemoryError as error:
+        answer = False, MemoryError(str(error))
     except Exception as error:  # the caller's to judge
         answer = False, error
     try:
-        return pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
-    except Exception:  # an exception that cannot be pickled
-        return pickle.dumps((False, RuntimeError(repr(answer[1]))), pickle.HIGHEST_PROTOCOL)
+        pickled = pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
+        pickle.loads(pickled)  # many exceptions can be pickled, but not made again
+    except Exception:
+        pickled = pickle.dumps((False, RuntimeError(repr(answer[1]))), pickle.HIGHEST_PROTOCOL)
+    return pickled
 
 
 def _end_with(owner: int) -> None:

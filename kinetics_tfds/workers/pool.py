@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
-import contextlib
 import os
 import pickle
 import signal
@@ -15,49 +12,18 @@ from typing import Any
 
 from kinetics_tfds.errors import WorkerError
 from kinetics_tfds.workers.process import DiedError, WorkerProcess
+from kinetics_tfds.workers.queue import TaskQueue
+from kinetics_tfds.workers.task import Task, TaskFuture, killed_from_outside
 
 # A worker is replaced now and then, so that no library's memory grows for ever.
 _TASKS_PER_PROCESS = 500
-# How often a task is tried again after its worker was killed from outside.
-_MOST_KILLS = 8
-# Workers that end before they are ready, one after the other, until the pool gives up.
+# Starts in a row that may fail by themselves before a task fails for want of a worker.
 _MOST_FAILED_STARTS = 3
-# Signals that come from outside: an operator, a scheduler, the kernel's out-of-memory killer.
-_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+# Before a task is tried again whose worker was killed more than once: as long, then twice as long, and so on. Memory
+# that ran out often comes back.
+_PAUSE_SECONDS = 0.2
 # Blocked in workers: they end with their owner, which decides what Ctrl-C and the like mean.
-_NOT_FOR_WORKERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_CLOSED = "the pool of workers is closed"
-
-
-class TaskTimeoutError(Exception):
-    """A task took longer than it may, also when it ran alone."""
-
-
-class TaskCrashedError(Exception):
-    """A task ended its worker, also when it ran alone; the message says how."""
-
-
-class WorkerKilledError(WorkerError):
-    """Something outside kept killing the workers: this says nothing about the task."""
-
-
-class TaskFuture(concurrent.futures.Future):
-    """The result of a task."""
-
-    abandoned = False
-
-    def abandon(self) -> None:
-        """Gives the task up: it is not begun, or its worker is ended."""
-        self.abandoned = not self.cancel()
-
-
-class _Task:
-    def __init__(self, call: bytes, seconds: float) -> None:
-        self.call = call
-        self.seconds = seconds
-        self.future = TaskFuture()
-        self.kills = 0
-        self.failed_beside_others = False
+_NOT_FOR_WORKERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def available_cpus() -> int:
@@ -68,8 +34,9 @@ def available_cpus() -> int:
 class WorkerPool:
     """Runs functions in worker processes; may be used from several threads at once.
 
-    A task whose worker crashed, was killed or took too long is tried again alone, with no other task of the pool beside
-    it: only what fails alone has failed. Workers end with `close`, with this object, and with this process.
+    A task whose worker crashed or was killed, or that exceeded its time or memory, is tried again alone: in a new
+    worker, with no other task of the pool beside it. Only what fails alone has failed. Workers end with `close`, with
+    this object, and with this process.
 
     Attributes:
         workers: how many worker processes there are at most; each is started when it is first needed.
@@ -85,8 +52,13 @@ class WorkerPool:
                 task.
         """
         self.workers = available_cpus() if workers is None else max(1, workers)
-        self._state = _State(self.workers, memory_bytes, tuple(preload))
-        self._finalizer = weakref.finalize(self, self._state.close)
+        self._memory_bytes = memory_bytes
+        self._preload = tuple(preload)
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
+        self._queue = TaskQueue()
+        self._threads: list[_WorkerThread] = []
+        self._finalizer = weakref.finalize(self, _end, self._queue, self._threads, self._owner)
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -109,10 +81,17 @@ class WorkerPool:
             or `CancelledError` after `close`.
 
         Raises:
-            RuntimeError: the pool was closed.
+            RuntimeError: the pool was closed, or belongs to the process that this one was forked from.
         """
-        task = _Task(pickle.dumps((function, args), pickle.HIGHEST_PROTOCOL), seconds)
-        self._state.add(task)
+        if os.getpid() != self._owner:
+            raise RuntimeError("a pool of workers belongs to the process that made it")
+        task = Task(function, args, seconds)
+        if self._queue.put(task):
+            with self._lock:
+                if len(self._threads) < self.workers:
+                    thread = _WorkerThread(self._queue, self._memory_bytes, self._preload)
+                    thread.start()
+                    self._threads.append(thread)
         return task.future
 
     def run(self, function: Callable[..., Any], *args: Any, seconds: float) -> Any:
@@ -122,174 +101,101 @@ class WorkerPool:
     def close(self) -> None:
         """Ends the workers; tasks in flight are given up."""
         self._finalizer()
+        if os.getpid() == self._owner:
+            for thread in self._threads:
+                if thread is not threading.current_thread():
+                    thread.join()
 
 
-class _State:
-    """What the threads of a pool share: the tasks that wait, and who runs. It does not keep the pool alive."""
+def _end(queue: TaskQueue, threads: list[_WorkerThread], owner: int) -> None:
+    """Ends a pool. Waits for nothing: the garbage collector may call this in any thread."""
+    if os.getpid() == owner:  # a forked child has copies of the pool, but no threads
+        queue.close()
+        for thread in threads:
+            thread.kill()
 
-    def __init__(self, workers: int, memory_bytes: int | None, preload: tuple[str, ...]) -> None:
-        self._workers = workers
+
+class _WorkerThread(threading.Thread):
+    """Owns one worker process: starts it, gives it tasks, and replaces it. It does not keep the pool alive."""
+
+    def __init__(self, queue: TaskQueue, memory_bytes: int | None, preload: tuple[str, ...]) -> None:
+        super().__init__(name="worker-owner", daemon=True)
+        self._queue = queue
         self._memory_bytes = memory_bytes
         self._preload = preload
-        self._changed = threading.Condition()
-        self._waiting: collections.deque[_Task] = collections.deque()
-        self._to_run_alone: collections.deque[_Task] = collections.deque()
-        self._running = 0
-        self._idle = 0
-        self._closed = False
-        self._threads: list[threading.Thread] = []
-        self._processes: set[WorkerProcess] = set()
-        self._failed_starts = 0
-        self._owner = os.getpid()
+        self._process: WorkerProcess | None = None
 
-    def add(self, task: _Task) -> None:
-        with self._changed:
-            if self._closed or os.getpid() != self._owner:
-                raise RuntimeError(_CLOSED)
-            self._waiting.append(task)
-            if not self._idle and len(self._threads) < self._workers:
-                thread = threading.Thread(target=self._work, name="worker-owner", daemon=True)
-                self._threads.append(thread)
-                thread.start()
-            self._changed.notify_all()
+    def run(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_WORKERS)  # workers inherit this
+        while (task := self._queue.take()) is not None:
+            self._queue.done(task, retry=self._attempt(task))
+            del task  # and with it a result, which only its reader should keep
+        self._end_process()
 
-    def close(self) -> None:
-        if os.getpid() != self._owner:  # a forked child has copies of the pool, but no threads
-            return
-        with self._changed:
-            self._closed = True
-            left = [*self._waiting, *self._to_run_alone]
-            self._waiting.clear()
-            self._to_run_alone.clear()
-            for process in self._processes:
-                process.kill()
-            self._changed.notify_all()
-        for task in left:
-            task.future.cancel()
-        for thread in self._threads:
-            thread.join()
+    def kill(self) -> None:
+        """Ends the worker process from another thread."""
+        if (process := self._process) is not None:
+            process.kill()
 
-    def _work(self) -> None:
-        """One thread: owns one worker process, and takes tasks for it until the pool is closed."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_WORKERS)  # the worker inherits this
-        process: WorkerProcess | None = None
-        while (task := self._next()) is not None:
-            again = False
-            try:
-                process = process or self._start()
-                process = self._run(task, process)
-            except DiedError as error:
-                process, again = self._forget(process), self._judge_death(task, error.code)
-            except TimeoutError:
-                process, again = self._forget(process), self._judge_timeout(task)
-            except BaseException as error:  # no worker can be started
-                process = self._forget(process)
-                task.future.set_exception(error)
-            self._done(task, again)
-        self._forget(process)
-
-    def _next(self) -> _Task | None:
-        """Waits for a task that may begin; None once the pool is closed."""
-        with self._changed:
-            self._idle += 1
-            try:
-                while not self._closed:
-                    if self._to_run_alone:
-                        if not self._running:
-                            return self._begin(self._to_run_alone[0])
-                    elif self._waiting:
-                        task = self._waiting.popleft()
-                        if task.future.set_running_or_notify_cancel():
-                            return self._begin(task)
-                        continue
-                    self._changed.wait()
-                return None
-            finally:
-                self._idle -= 1
-
-    def _begin(self, task: _Task) -> _Task:
-        self._running += 1
-        return task
-
-    def _done(self, task: _Task, again: bool) -> None:
-        with self._changed:
-            self._running -= 1
-            alone = bool(self._to_run_alone) and self._to_run_alone[0] is task
-            if again and not self._closed and not task.future.abandoned:
-                if not alone:
-                    self._to_run_alone.append(task)
-            else:
-                if alone:
-                    self._to_run_alone.popleft()
-                if again:
-                    task.future.set_exception(concurrent.futures.CancelledError(_CLOSED))
-            self._changed.notify_all()
+    def _attempt(self, task: Task) -> bool:
+        """Runs a task once; returns whether it is to be tried again."""
+        try:
+            if task.attempts:
+                self._end_process()  # what is tried again gets a new worker
+            if task.kills > 1:
+                self._queue.sleep(_PAUSE_SECONDS * 2 ** (task.kills - 2))
+            task.attempts += 1
+            process = self._process or self._start()
+            succeeded, value = pickle.loads(process.run(task.call, task.seconds, lambda: task.future.abandoned))
+        except (DiedError, TimeoutError) as error:
+            self._end_process()
+            return task.fail(error)
+        except MemoryError:
+            self._end_process()
+            error = WorkerError(
+                "Memory ran out in the process that owns the workers.",
+                "Give it more memory, or run fewer workers; then run the same command again.",
+            )
+            task.future.set_exception(error)
+            return False
+        except BaseException as error:  # no worker can be started; or its answer cannot be read here
+            self._end_process()
+            task.future.set_exception(error)
+            return False
+        if process.tasks >= _TASKS_PER_PROCESS:
+            self._end_process()
+        if isinstance(value, MemoryError) and not succeeded:
+            return task.fail(value)
+        task.future.set_result(value) if succeeded else task.future.set_exception(value)
+        return False
 
     def _start(self) -> WorkerProcess:
-        while True:
-            process = WorkerProcess(self._memory_bytes, self._preload)
-            with self._changed:
-                self._processes.add(process)
-                if self._closed:
-                    process.kill()
+        for _ in range(_MOST_FAILED_STARTS):
+            try:
+                process = self._process = WorkerProcess(self._memory_bytes, self._preload)
+            except OSError as error:
+                raise WorkerError(
+                    f"No worker process can be started: {error}.",
+                    "Allow this user or container more processes, open files and memory; then run the same command "
+                    "again.",
+                ) from error
+            if self._queue.closed:
+                process.kill()
             try:
                 process.wait_until_ready()
-            except (DiedError, TimeoutError) as error:
-                self._forget(process)
-                self._failed_starts += 1
-                if self._failed_starts < _MOST_FAILED_STARTS and not self._closed:
-                    continue
-                raise WorkerError(
-                    "Worker processes end as soon as they start.",
-                    "See the messages above; in a container, allow it more processes and memory.",
-                ) from error
-            self._failed_starts = 0
-            return process
+                return process
+            except DiedError as error:
+                self._end_process()
+                if killed_from_outside(error.code):
+                    raise
+            except TimeoutError:
+                self._end_process()
+        raise WorkerError(
+            "Worker processes end as soon as they start.",
+            "See the messages above; in a container, allow it more processes and memory.",
+        )
 
-    def _forget(self, process: WorkerProcess | None) -> None:
+    def _end_process(self) -> None:
+        process, self._process = self._process, None
         if process is not None:
             process.end()
-            with self._changed:
-                self._processes.discard(process)
-
-    def _run(self, task: _Task, process: WorkerProcess) -> WorkerProcess | None:
-        succeeded, value = pickle.loads(process.run(task.call, task.seconds, lambda: task.future.abandoned))
-        if succeeded:
-            task.future.set_result(value)
-        else:
-            task.future.set_exception(value)
-        return process if process.tasks < _TASKS_PER_PROCESS else self._forget(process)
-
-    def _judge_death(self, task: _Task, code: int) -> bool:
-        """Returns whether a task is to be tried again after its worker died; otherwise its future has failed."""
-        if -code in _OUTSIDE:
-            task.kills += 1
-            if task.kills <= _MOST_KILLS:
-                return True
-            error: Exception = WorkerKilledError(
-                f"Worker processes are killed again and again from outside (signal {-code}).",
-                "See whether this machine or container runs out of memory; then run the same command again: it goes on "
-                "where it stopped.",
-            )
-        elif not task.failed_beside_others:
-            task.failed_beside_others = True
-            return True
-        else:
-            error = TaskCrashedError(_describe_exit(code))
-        task.future.set_exception(error)
-        return False
-
-    def _judge_timeout(self, task: _Task) -> bool:
-        if not task.failed_beside_others and not task.future.abandoned:
-            task.failed_beside_others = True
-            return True
-        task.future.set_exception(TaskTimeoutError(f"not done within {task.seconds:g} s"))
-        return False
-
-
-def _describe_exit(code: int) -> str:
-    if code >= 0:
-        return f"the worker ended with code {code}"
-    with contextlib.suppress(ValueError):
-        return f"the worker was ended by {signal.Signals(-code).name}"
-    return f"the worker was ended by signal {-code}"

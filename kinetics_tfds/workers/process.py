@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 
 from kinetics_tfds.workers.child import READY
 
+# Before it has the owner's path, it imports nothing from the working folder (-P).
 _CODE = (
     "import json, sys; arguments = json.loads(sys.argv[1]); sys.path[:] = arguments.pop('path')\n"
     "from kinetics_tfds.workers.child import serve; serve(**arguments)"
@@ -48,11 +49,12 @@ class WorkerProcess:
 
     def __init__(self, memory_bytes: int | None, preload: Sequence[str]) -> None:
         near, far = socket.socketpair()
-        arguments = {"path": sys.path, "descriptor": far.fileno(), "owner": os.getpid()}
+        path = [entry for entry in sys.path if isinstance(entry, str)]  # notebooks append paths, which Python ignores
+        arguments = {"path": path, "descriptor": far.fileno(), "owner": os.getpid()}
         arguments |= {"memory_bytes": memory_bytes, "preload": list(preload)}
         with far:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _CODE, json.dumps(arguments)],
+                [sys.executable, "-P", "-c", _CODE, json.dumps(arguments)],
                 pass_fds=[far.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import gc
 import math
 import operator
 import os
@@ -9,7 +11,6 @@ import pathlib
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 
 import psutil
@@ -84,6 +85,33 @@ def ended_at_first(folder, number):
 def always_killed():
     os.kill(os.getpid(), signal.SIGKILL)
 
+def short_of_memory_at_first(folder):
+    if not (seen := pathlib.Path(folder, "seen")).exists():
+        seen.write_text(str(os.getpid()))
+        raise MemoryError
+    return seen.read_text()
+
+def meets(folder, name, other):
+    pathlib.Path(folder, name).touch()
+    while not pathlib.Path(folder, other).exists():
+        time.sleep(0.01)
+
+def sleep(attempts, tenths):
+    pathlib.Path(attempts, str(os.getpid())).touch()
+    for _ in range(tenths):
+        time.sleep(0.1)
+
+class StrangeError(Exception):
+    def __init__(self, one, two):
+        super().__init__(one)
+
+def raises_strange_error():
+    raise StrangeError("one", "two")
+
+def prints():
+    print("disturbing", flush=True)
+    return os.read(0, 10)
+
 def alone(folder, name, slow_at_first):
     here = pathlib.Path(folder, f"running-{name}")
     here.touch()
@@ -116,7 +144,8 @@ def test_a_task_whose_worker_was_killed_is_tried_again(tasks, tmp_path, number):
     assert tries == (1 if number == signal.SIGTERM else 2)  # workers leave SIGTERM to their owner
 
 
-def test_workers_that_are_killed_again_and_again_say_nothing_of_the_task(tasks):
+def test_workers_that_are_killed_again_and_again_say_nothing_of_the_task(tasks, monkeypatch):
+    monkeypatch.setattr("kinetics_tfds.workers.pool._PAUSE_SECONDS", 0.001)
     with WorkerPool(1, memory_bytes=MEMORY) as pool, pytest.raises(WorkerKilledError, match="from outside"):
         pool.run(tasks.always_killed, seconds=60)
 
@@ -127,6 +156,41 @@ def test_a_task_that_took_too_long_is_tried_again_alone(tasks, tmp_path):
         others = [pool.submit(tasks.alone, str(tmp_path), str(number), False, seconds=60) for number in range(60)]
         assert slow.result() == 0
         assert max(future.result() for future in others) <= 1
+
+
+def test_memory_that_ran_out_is_tried_again_in_a_new_worker(tasks, tmp_path):
+    with WorkerPool(1, memory_bytes=MEMORY) as pool:
+        before = pool.run(os.getpid, seconds=60)
+        assert int(pool.run(tasks.short_of_memory_at_first, str(tmp_path), seconds=60)) == before
+        assert pool.run(os.getpid, seconds=60) != before
+
+
+def test_tasks_run_at_the_same_time_as_soon_as_there_are_two(tasks, tmp_path):
+    with WorkerPool(2, memory_bytes=MEMORY) as pool:
+        pool.run(abs, -1, seconds=60)  # one thread waits for more
+        futures = [pool.submit(tasks.meets, str(tmp_path), *names, seconds=60) for names in ("ab", "ba")]
+        assert [future.result() for future in futures] == [None, None]
+
+
+def test_a_worker_is_replaced_after_some_tasks(monkeypatch):
+    monkeypatch.setattr("kinetics_tfds.workers.pool._TASKS_PER_PROCESS", 3)
+    with WorkerPool(1, memory_bytes=MEMORY) as pool:
+        pids = [pool.run(os.getpid, seconds=60) for _ in range(7)]
+    assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [3, 3, 1]
+
+
+def test_what_cannot_be_pickled_comes_back_in_words(tasks):
+    with WorkerPool(1, memory_bytes=MEMORY) as pool:
+        with pytest.raises(RuntimeError, match=r"StrangeError\('one'\)"):
+            pool.run(tasks.raises_strange_error, seconds=60)
+        with pytest.raises(TypeError, match="pickle"):
+            pool.run(sys._getframe, seconds=60)
+
+
+def test_tasks_neither_print_nor_read_what_is_the_owners(tasks, capfd):
+    with WorkerPool(1, memory_bytes=MEMORY) as pool:
+        assert pool.run(tasks.prints, seconds=60) == b""
+    assert capfd.readouterr() == ("", "")
 
 
 def test_abandoned_tasks_free_their_workers(pool):
@@ -151,6 +215,45 @@ def test_a_closed_pool_takes_nothing_and_leaves_nothing():
         pool.submit(abs, 1, seconds=1)
 
 
+def test_a_task_that_waits_to_be_tried_again_is_cancelled_with_the_pool(tasks, tmp_path):
+    others = set(workers_of())
+    tries = tmp_path / f"tries-{int(signal.SIGKILL)}"
+    with WorkerPool(2, memory_bytes=MEMORY) as pool:
+        busy = pool.submit(time.sleep, 600, seconds=600)
+        killed = pool.submit(tasks.ended_at_first, str(tmp_path), int(signal.SIGKILL), seconds=60)
+        while not tries.exists() or len(set(workers_of()) - others) > 1:
+            time.sleep(0.02)
+    for future in (busy, killed):
+        with pytest.raises(concurrent.futures.CancelledError):
+            future.result(timeout=60)
+    assert tries.read_text() == "x"
+
+
+def test_a_pool_is_of_no_use_to_a_forked_child(pool):
+    child = os.fork()
+    if child == 0:
+        try:
+            pool.submit(abs, -1, seconds=60)
+        except RuntimeError:
+            pool.close()
+            os._exit(7)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert pool.run(abs, -1, seconds=60) == 1
+
+
+def test_a_pool_that_only_a_cycle_holds_ends_its_workers():
+    others = set(workers_of())
+    pool = WorkerPool(1, memory_bytes=MEMORY)
+    pool.run(abs, -1, seconds=60)
+    (worker,) = set(workers_of()) - others
+    cycle: list = [pool]
+    cycle.append(cycle)
+    del pool, cycle
+    gc.collect()
+    worker.wait(60)
+
+
 def test_workers_that_cannot_start_are_an_error():
     with (
         WorkerPool(1, memory_bytes=MEMORY, preload=["no_such_module"]) as pool,
@@ -160,10 +263,15 @@ def test_workers_that_cannot_start_are_an_error():
 
 
 OWNER = """
-import sys, time
+import signal, sys
 from kinetics_tfds.workers import WorkerPool
+import tasks_of_a_test
+folder, tenths, seconds, *options = sys.argv[1:]
+if options == ["patient"]:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, lambda *_: None)
 with WorkerPool(2, memory_bytes=1 << 28) as pool:
-    futures = [pool.submit(time.sleep, float(sys.argv[1]), seconds=3) for _ in range(2)]
+    futures = [pool.submit(tasks_of_a_test.sleep, folder, int(tenths), seconds=float(seconds)) for _ in range(2)]
     try:
         print(*(future.result() for future in futures))
     except KeyboardInterrupt:
@@ -171,62 +279,83 @@ with WorkerPool(2, memory_bytes=1 << 28) as pool:
 """
 
 
-@pytest.fixture
-def owner():
-    """Starts a program with two busy workers in a process group of its own."""
-    programs = []
+class Owner:
+    """A program with two busy workers, in a process group of its own."""
 
-    def start(seconds: float) -> subprocess.Popen:
-        program = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(OWNER), str(seconds)],
+    def __init__(self, folder: pathlib.Path, tenths: int, seconds: float, *options: str) -> None:
+        self.attempts = folder / "attempts"
+        self.attempts.mkdir(parents=True)
+        arguments = map(str, [self.attempts, tenths, seconds, *options])
+        self.program = subprocess.Popen(
+            [sys.executable, "-c", OWNER, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
-        programs.append(program)
-        while program.poll() is None and len(workers_of(program.pid)) < 2:
+        while self.program.poll() is None and len(list(self.attempts.iterdir())) < 2:
             time.sleep(0.02)
-        time.sleep(1)
-        return program
+        self.workers = workers_of(self.program.pid)
+
+    def signal_group(self, number: int) -> None:
+        os.killpg(self.program.pid, number)
+
+    def check_undisturbed(self) -> None:
+        """Each task was done, at the first attempt."""
+        assert self.program.communicate(timeout=120) == ("None None\n", "")
+        assert len(list(self.attempts.iterdir())) == 2
+
+
+@pytest.fixture
+def owner(tasks, tmp_path):
+    owners = []
+
+    def start(tenths: int, seconds: float, *options: str) -> Owner:
+        owners.append(Owner(tmp_path / f"owner{len(owners)}", tenths, seconds, *options))
+        return owners[-1]
 
     yield start
-    for program in programs:
-        program.kill()
-        program.communicate()
+    for each in owners:
+        each.program.kill()
+        each.program.communicate()
 
 
-def test_time_in_which_everything_is_suspended_does_not_count(owner):
-    program = owner(2)
-    os.killpg(program.pid, signal.SIGSTOP)
-    time.sleep(4)
-    os.killpg(program.pid, signal.SIGCONT)
-    assert program.communicate() == ("None None\n", "")
+def test_time_in_which_processes_are_suspended_does_not_count(owner):
+    everything, program, workers = (owner(20, 5) for _ in range(3))
+    everything.signal_group(signal.SIGSTOP)
+    program.program.send_signal(signal.SIGSTOP)
+    for process in workers.workers:
+        process.suspend()
+    time.sleep(6)
+    everything.signal_group(signal.SIGCONT)
+    program.program.send_signal(signal.SIGCONT)
+    for process in workers.workers:
+        process.resume()
+    for each in (everything, program, workers):
+        each.check_undisturbed()
 
 
-def test_time_in_which_the_owner_is_suspended_does_not_count(owner):
-    program = owner(2)
-    program.send_signal(signal.SIGSTOP)
-    time.sleep(4)
-    program.send_signal(signal.SIGCONT)
-    assert program.communicate() == ("None None\n", "")
+def test_signals_to_the_whole_group_fail_no_task(owner):
+    patient = owner(10, 60, "patient")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        patient.signal_group(number)
+    patient.check_undisturbed()
 
 
 def test_an_interrupt_of_the_whole_group_is_for_the_owner_alone(owner):
-    program = owner(600)
-    os.killpg(program.pid, signal.SIGINT)
-    assert program.communicate(timeout=60) == ("interrupted\n", "")
-    assert program.returncode == 0
+    interrupted = owner(6000, 600)
+    interrupted.signal_group(signal.SIGINT)
+    assert interrupted.program.communicate(timeout=60) == ("interrupted\n", "")
+    assert interrupted.program.returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_worker_outlives_its_owner(owner, number):
-    program = owner(600)
-    workers = workers_of(program.pid)
-    assert len(workers) == 2
-    program.send_signal(number)
-    program.wait()
-    _, alive = psutil.wait_procs(workers, timeout=30)
+    ended = owner(6000, 600)
+    assert len(ended.workers) == 2
+    ended.program.send_signal(number)
+    _, alive = psutil.wait_procs(ended.workers, timeout=30)
     assert alive == []
 
 
