@@ -21,6 +21,7 @@ INSTALL = [
     "pydantic>=2.12,<3",
     "pyyaml>=6,<7",
     "requests>=2.32,<3",
+    "starlette>=1.10,<2",  # kinetics browse, with uvicorn
     "tensorflow>=2.21,<2.22",
     # The builder overrides `_generate_splits`, a private hook: tests/builder/test_tfds_hooks.py explains a break.
     "tensorflow-datasets>=4.9.10,<4.10",
@@ -28,6 +29,7 @@ INSTALL = [
     "importlib_resources>=6,<8",
     "mlcroissant>=1.1,<1.2",
     "wrapt>=1.17,<3",
+    "uvicorn>=0.54,<0.60",
     # No upper bound: YouTube changes every few weeks, and an old yt-dlp stops working. `kinetics doctor` tells its age.
     "yt-dlp[default]>=2026.8",
 ]
@@ -41,6 +43,8 @@ EXTRAS = {
         "psutil>=7,<8",
         "simplejpeg>=1.9,<1.10",
     ],
+    # `make test-browser`: the page's tests in Debian's Chromium, and axe-core for what a page owes to everyone.
+    "browser": ["axe-playwright-python>=0.1.8,<0.2", "playwright>=1.65,<2"],
     "dev": [
         "build>=1.2,<2",
         "dill>=0.4,<0.5",  # tfds.testing.DatasetBuilderTestCase imports it
@@ -80,6 +84,7 @@ setuptools.setup(
             "*/labels.txt",
             "*/checksums.tsv",
             "py.typed",
+            "browse/assets/*",
         ],
     },
     install_requires=INSTALL,

@@ -66,6 +66,10 @@ class AcquireError(KineticsError):
     """A run of acquiring has to stop: limits, credentials, disk."""
 
 
+class BrowseError(KineticsError):
+    """The page cannot be served or exported, or does not know what was asked for."""
+
+
 def show_errors_plainly() -> None:
     """Makes this process end with the message alone, no traceback, when nobody catches a KineticsError."""
     before = sys.excepthook

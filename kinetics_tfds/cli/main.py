@@ -15,7 +15,7 @@ from kinetics_tfds.errors import KineticsError
 
 # Each names a module of this package with SUMMARY, add_arguments(parser) and run(args) -> exit code. They are imported
 # when asked for: most commands need no TensorFlow, and none needs another's imports.
-COMMANDS: tuple[str, ...] = ("plan", "verify", "stats", "bench", "coverage", "doctor", "snapshot", "overlap")
+COMMANDS: tuple[str, ...] = ("plan", "verify", "stats", "bench", "coverage", "doctor", "snapshot", "overlap", "browse")
 
 
 def _module(command: str):

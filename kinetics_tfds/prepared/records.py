@@ -10,11 +10,13 @@ import dataclasses
 import errno
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from etils import epath
 
 from kinetics_tfds import tfrecord
 from kinetics_tfds.errors import VerifyError
+from kinetics_tfds.file_systems import open_file
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,6 +53,36 @@ def read_records(path: epath.PathLike, file_format: str) -> Iterator[RawRecord]:
     )
 
 
+def read_record(path: epath.PathLike, file_format: str, index: int, offset: int, size: int) -> RawRecord:
+    """Returns one record of a shard without reading the others.
+
+    Args:
+        path: the file.
+        file_format: TFDS's name of its format, `tfrecord` or `array_record`.
+        index: the record's number in the file.
+        offset: where it starts in the file, in bytes; ignored for `array_record`, which has an index of its own.
+        size: bytes of its data.
+
+    Raises:
+        OSError: the file cannot be opened.
+        VerifyError: another format.
+    """
+    if file_format != "tfrecord":
+        reader = _open_array_record(os.fspath(path))
+        return reader if isinstance(reader, RawRecord) else _read_one(reader, index)
+    with open_file(path) as file:
+        file.seek(offset)
+        framed = file.read(size + tfrecord.FRAMING_BYTES)
+    header, data, footer = (
+        framed[: tfrecord.HEADER_BYTES],
+        framed[tfrecord.HEADER_BYTES : -tfrecord.FOOTER_BYTES],
+        framed[-tfrecord.FOOTER_BYTES :],
+    )
+    if len(framed) < size + tfrecord.FRAMING_BYTES or tfrecord.read_length(header) != size:
+        return RawRecord(None, "no record of this length starts where the manifest says")
+    return RawRecord(data, None if tfrecord.is_intact(data, footer) else "the checksum of its data is wrong")
+
+
 def _read_tfrecord(path: epath.Path) -> Iterator[RawRecord]:
     size = path.stat().length
     with path.open("rb") as file:
@@ -74,24 +106,38 @@ def _read_tfrecord(path: epath.Path) -> Iterator[RawRecord]:
 
 
 def _read_array_record(path: str) -> Iterator[RawRecord]:
+    reader = _open_array_record(path)
+    if isinstance(reader, RawRecord):
+        yield reader
+        return
+    for index in range(reader.num_records()):
+        record = _read_one(reader, index)
+        yield record
+        if record.problem:
+            # A reader that met damage gives nothing more.
+            reader = _open_array_record(path)
+
+
+def _open_array_record(path: str) -> Any:
+    """Returns a reader, or the problem of a file without a readable index."""
     # Imported here: TFRecord is what nearly everyone has.
     from array_record.python.array_record_module import ArrayRecordReader
 
     if not os.path.exists(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     try:
-        count = ArrayRecordReader(path).num_records()
+        reader = ArrayRecordReader(path)
+        reader.num_records()
     except (RuntimeError, ValueError) as error:
-        yield RawRecord(None, f"the file's index cannot be read: {_first_line(error)}")
-        return
-    reader = ArrayRecordReader(path)
-    for index in range(count):
-        try:
-            yield RawRecord(reader.read([index])[0])
-        except (RuntimeError, ValueError, IndexError) as error:
-            yield RawRecord(None, f"array_record: {_first_line(error)}")
-            # A reader that met damage gives nothing more.
-            reader = ArrayRecordReader(path)
+        return RawRecord(None, f"the file's index cannot be read: {_first_line(error)}")
+    return reader
+
+
+def _read_one(reader: Any, index: int) -> RawRecord:
+    try:
+        return RawRecord(reader.read([index])[0])
+    except (RuntimeError, ValueError, IndexError) as error:
+        return RawRecord(None, f"array_record: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:
