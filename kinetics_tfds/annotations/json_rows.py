@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from kinetics_tfds.errors import AnnotationError
 
 _MAX_ENTRY = 1 << 20  # characters; a real entry has about 250
-_SPACE = " \t\r\n"
 _DECODER = json.JSONDecoder()
+_KEY = re.compile(r'\s*(?P<opener>[{,])\s*(?P<key>"[^"\\]{0,200}")\s*:\s*')
+_END = re.compile(r"\s*\{?\s*\}\s*")
 
 
 def read_json(
@@ -29,7 +30,7 @@ def read_json(
     Raises:
         AnnotationError: the text is no JSON object, or ends too early.
     """
-    for line, youtube_id, entry in _entries(_Text(pieces, path)):
+    for line, youtube_id, entry in _entries(iter(pieces), path):
         try:
             annotation = entry["annotations"]
             start, end = annotation["segment"]
@@ -38,70 +39,28 @@ def read_json(
             on_bad_line(line, f"the entry {youtube_id!r} has no annotations with a segment of two times")
 
 
-class _Text:
-    """A window that moves over the text."""
-
-    def __init__(self, pieces: Iterable[str], path: str) -> None:
-        self._pieces = iter(pieces)
-        self._path = path
-        self._buffer = ""
-        self._at = 0
-        self.line = 1
-
-    def peek(self) -> str:
-        """The next character that is not space, or "" at the end."""
-        while True:
-            while self._at < len(self._buffer):
-                character = self._buffer[self._at]
-                if character not in _SPACE:
-                    return character
-                self.line += character == "\n"
-                self._at += 1
-            if not self._fill():
-                return ""
-
-    def take(self, expected: str) -> None:
-        """Passes over one character that has to be there."""
-        if self.peek() != expected:
-            raise self.error(f"{expected!r} expected, {self.peek() or 'the end'!r} found")
-        self._at += 1
-
-    def value(self) -> Any:
-        """Reads one JSON value."""
-        self.peek()
-        while True:
+def _entries(pieces: Iterator[str], path: str) -> Iterator[tuple[int, str, object]]:
+    """Yields line, key and value of each entry; whatever cannot be read yet is tried again with the next piece."""
+    buffer, at, line, opener = "", 0, 1, "{"
+    while True:
+        key = _KEY.match(buffer, at)
+        if key is not None and key["opener"] == opener:
             try:
-                value, end = _DECODER.raw_decode(self._buffer, self._at)
-                if end < len(self._buffer) or not self._fill():  # a number may go on in the next piece
-                    self.line += self._buffer.count("\n", self._at, end)
-                    self._at = end
-                    return value
-            except (json.JSONDecodeError, RecursionError) as error:
-                if len(self._buffer) - self._at > _MAX_ENTRY or not self._fill():
-                    raise self.error(str(error)) from error
-
-    def error(self, detail: str) -> AnnotationError:
-        """Says where the text is no JSON list."""
-        return AnnotationError(
-            f"{self._path}, line {self.line}: not a JSON list of Kinetics, or cut off ({detail}).",
-            "Download it again, or give the CSV list instead.",
-        )
-
-    def _fill(self) -> bool:
-        piece = next(self._pieces, "")
-        self._buffer, self._at = self._buffer[self._at :] + piece, 0
-        return bool(piece)
-
-
-def _entries(text: _Text) -> Iterator[tuple[int, str, Any]]:
-    text.take("{")
-    while text.peek() == '"':
-        line, youtube_id = text.line, text.value()
-        text.take(":")
-        yield line, youtube_id, text.value()
-        if text.peek() != ",":
-            break
-        text.take(",")
-    text.take("}")
-    if rest := text.peek():
-        raise text.error(f"{rest!r} after its end")
+                value, end = _DECODER.raw_decode(buffer, key.end())
+            except (json.JSONDecodeError, RecursionError):
+                pass
+            else:
+                yield line + buffer.count("\n", at, key.start("key")), json.loads(key["key"]), value
+                line += buffer.count("\n", at, end)
+                at, opener = end, ","
+                continue
+        piece = next(pieces, "")
+        buffer, at = buffer[at:] + piece, 0
+        if not piece and _END.fullmatch(buffer):
+            return
+        if not piece or len(buffer) > _MAX_ENTRY + len(piece):
+            found = buffer.strip()[:60]
+            raise AnnotationError(
+                f"{path}, line {line}: not a JSON list of Kinetics, or cut off: {found!r} is no whole entry.",
+                "Download it again, or give the CSV list instead.",
+            )

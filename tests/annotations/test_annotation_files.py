@@ -46,7 +46,7 @@ def member(name, content=b"", kind=tarfile.REGTYPE, link=""):
         ("train.csv", gzip.compress(TEXT.encode(), mtime=0)[:-900], "damaged"),
         ("train.json", forms.json_by_id(CLIPS)[:-30].encode(), "cut off"),
         ("train.json", b'{"abcdefghijk": [' + b"[" * 200_000, "not a JSON list of Kinetics"),
-        ("train.json", b'{"a": 1} trailing', "after its end"),
+        ("train.json", b'{"a": 1} trailing', "'} trailing' is no whole entry"),
         ("train.json", b"[1, 2]", "no rows of a known form"),
         ("kinetics600.zip", b"PK\x03\x04" + b"x" * 100, "damaged"),
         ("kinetics600.tar.gz", gzip.compress(b"x" * 257 + b"ustar" + b"y" * 600, mtime=0), "damaged"),
