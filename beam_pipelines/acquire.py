@@ -31,8 +31,10 @@ from kinetics_tfds.acquire.run.stop import stop_on_signals
 from kinetics_tfds.acquire.run.unit_worker import Task, Worker
 from kinetics_tfds.acquire.run.work_list import WorkList, read_work
 from kinetics_tfds.acquire.store.clip_store import Store, open_store
-from kinetics_tfds.annotations import Clip, Split, find_class, get_version, parse_split
-from kinetics_tfds.annotations.versions import KineticsVersion
+from kinetics_tfds.annotations.classes import find_class
+from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.names import parse_split
+from kinetics_tfds.annotations.versions import KineticsVersion, get_version
 from kinetics_tfds.errors import AcquireError, ConfigError, KineticsError
 
 _NAMESPACE = "acquire"

@@ -39,7 +39,8 @@ from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, Pl
 from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.acquire.transcode.clip_file import Finished, Job, finish_clip
 from kinetics_tfds.acquire.transcode.cut import reencode_clip
-from kinetics_tfds.annotations import Clip, Split, get_version
+from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.decode.types import DecodeLimits
 
 VERSION = get_version("kinetics600")

@@ -13,30 +13,25 @@ from typing import TYPE_CHECKING, Any
 from kinetics_tfds.registration import register_with_tfds
 
 if TYPE_CHECKING:
-    from kinetics_tfds.annotations import (
-        VERSIONS,
-        AnnotationSet,
-        Clip,
-        KineticsVersion,
-        Split,
-        get_version,
-        map_class,
-        read_annotations,
-    )
+    from kinetics_tfds.annotations.annotation_set import AnnotationSet
+    from kinetics_tfds.annotations.classes import map_class
+    from kinetics_tfds.annotations.clip import Clip, Split
+    from kinetics_tfds.annotations.read import read_annotations
+    from kinetics_tfds.annotations.versions import VERSIONS, KineticsVersion, get_version
     from kinetics_tfds.config import KineticsConfig
     from kinetics_tfds.errors import KineticsError
 
 _HOMES = {
-    "VERSIONS": "annotations",
-    "AnnotationSet": "annotations",
-    "Clip": "annotations",
-    "KineticsVersion": "annotations",
-    "Split": "annotations",
-    "get_version": "annotations",
-    "map_class": "annotations",
-    "read_annotations": "annotations",
+    "VERSIONS": "annotations.versions",
+    "AnnotationSet": "annotations.annotation_set",
+    "Clip": "annotations.clip",
     "KineticsConfig": "config",
     "KineticsError": "errors",
+    "KineticsVersion": "annotations.versions",
+    "Split": "annotations.clip",
+    "get_version": "annotations.versions",
+    "map_class": "annotations.classes",
+    "read_annotations": "annotations.read",
 }
 
 __all__ = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from kinetics_tfds.errors import AnnotationError
 
@@ -39,7 +40,7 @@ def read_json(
             on_bad_line(line, f"the entry {youtube_id!r} has no annotations with a segment of two times")
 
 
-def _entries(pieces: Iterator[str], path: str) -> Iterator[tuple[int, str, object]]:
+def _entries(pieces: Iterator[str], path: str) -> Iterator[tuple[int, str, Any]]:
     """Yields line, key and value of each entry; whatever cannot be read yet is tried again with the next piece."""
     buffer, at, line, opener = "", 0, 1, "{"
     while True:

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from kinetics_tfds.acquire.run.rows import read_rows
     from kinetics_tfds.acquire.siblings import find_siblings
     from kinetics_tfds.acquire.store.clip_store import open_store
-    from kinetics_tfds.annotations import get_version
+    from kinetics_tfds.annotations.versions import get_version
     from kinetics_tfds.errors import AnnotationError
 
     version = get_version(args.dataset)

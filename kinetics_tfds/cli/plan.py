@@ -82,7 +82,7 @@ def _parse_config(text: str) -> str | Mapping[str, Any]:
 
 
 def _make_builder(args: argparse.Namespace) -> Any:
-    from kinetics_tfds.annotations import get_version
+    from kinetics_tfds.annotations.versions import get_version
     from kinetics_tfds.config import NAMED_CONFIGS, KineticsConfig
 
     name, _, config = args.dataset.partition("/")
@@ -106,7 +106,7 @@ def describe_inputs(inputs: Any, plans: Mapping[Any, Any]) -> dict[str, Any]:
         inputs: `shards.inputs.Inputs`.
         plans: `shards.plan.SplitPlan` by split; empty where there is nothing to build.
     """
-    from kinetics_tfds.annotations import Split
+    from kinetics_tfds.annotations.clip import Split
 
     matches, listing, annotations = inputs.matches, inputs.listing, inputs.annotations
     rows = collections.Counter(clip.split for clip in annotations.clips)

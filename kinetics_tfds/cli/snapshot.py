@@ -55,7 +55,7 @@ def _take(args: argparse.Namespace) -> list:
     from kinetics_tfds.acquire.reports import snapshot
     from kinetics_tfds.acquire.run.rows import read_rows
     from kinetics_tfds.acquire.store.clip_store import open_store
-    from kinetics_tfds.annotations import get_version
+    from kinetics_tfds.annotations.versions import get_version
 
     version = get_version(args.dataset)
     store = open_store(args.store, create=False)

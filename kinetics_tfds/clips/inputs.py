@@ -12,7 +12,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kinetics_tfds.annotations import AnnotationSet, is_annotation_file, possible_files, read_annotations
+from kinetics_tfds.annotations.annotation_set import AnnotationSet
+from kinetics_tfds.annotations.names import is_annotation_file
+from kinetics_tfds.annotations.read import possible_files, read_annotations
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.clips.listing import Listing, list_folder
 from kinetics_tfds.clips.match import Matches, match_clips

@@ -21,7 +21,7 @@ from kinetics_tfds.acquire.ledger.records import Record, clip_key, read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_standings
 from kinetics_tfds.acquire.store.clip_store import file_digest, open_store
-from kinetics_tfds.annotations import get_version
+from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.decode.clip import decode_clip
 from kinetics_tfds.decode.types import DecodeRequest, DecodeSettings

@@ -14,7 +14,7 @@ from acquire.world import make_world
 
 from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_standings
 from kinetics_tfds.acquire.store.clip_store import open_store
-from kinetics_tfds.annotations import get_version
+from kinetics_tfds.annotations.versions import get_version
 
 CONFIG = {"name": "tiny", "short_side": 32, "fps": 5, "max_failure_rate": 0}
 

@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
 
-from kinetics_tfds.annotations import Clip, Split
+from kinetics_tfds.annotations.clip import Clip, Split
 
 # One of the words that lists use for each split.
 WORDS = {

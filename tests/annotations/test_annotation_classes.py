@@ -6,7 +6,8 @@ import pickle
 
 import pytest
 
-from kinetics_tfds.annotations import VERSIONS, fold_label, get_version, map_class
+from kinetics_tfds.annotations.classes import fold_label, map_class
+from kinetics_tfds.annotations.versions import VERSIONS, get_version
 from kinetics_tfds.errors import AnnotationError
 
 

@@ -11,8 +11,9 @@ import zipfile
 import annotation_forms as forms
 import pytest
 
-from kinetics_tfds.annotations import Clip, Split, read_annotations
 from kinetics_tfds.annotations import files as files_module
+from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.read import read_annotations
 from kinetics_tfds.errors import AnnotationError
 
 CLIPS = [Clip(Split.TRAIN, f"{i:011d}", float(i), float(i + 10), "yoga") for i in range(200)]

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinetics_tfds.annotations import VERSIONS, Clip, Split, get_version, read_annotations
+from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.read import read_annotations
+from kinetics_tfds.annotations.versions import VERSIONS, get_version
 
 _FILE_WORDS = {
     Split.TRAIN: "train",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kinetics_tfds.annotations import Split, is_annotation_file
-from kinetics_tfds.annotations.names import split_of, version_of, version_of_folders
+from kinetics_tfds.annotations.clip import Split
+from kinetics_tfds.annotations.names import is_annotation_file, split_of, version_of, version_of_folders
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,10 @@ import json
 import annotation_forms as forms
 import pytest
 
-from kinetics_tfds.annotations import Clip, Split, excluded_videos, find_overlap, parse_clip_set, read_annotations
+from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.exclude import excluded_videos
+from kinetics_tfds.annotations.overlap import find_overlap, parse_clip_set
+from kinetics_tfds.annotations.read import read_annotations
 from kinetics_tfds.cli.main import main
 from kinetics_tfds.errors import AnnotationError
 

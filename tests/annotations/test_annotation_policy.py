@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kinetics_tfds.annotations import Split, WarningKind, read_annotations
+from kinetics_tfds.annotations.annotation_set import WarningKind
+from kinetics_tfds.annotations.clip import Split
+from kinetics_tfds.annotations.read import read_annotations
 from kinetics_tfds.errors import AnnotationError
 
 HEADER = "label,youtube_id,time_start,time_end,split"

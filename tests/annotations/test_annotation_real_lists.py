@@ -7,16 +7,11 @@ import csv
 
 import pytest
 
-from kinetics_tfds.annotations import (
-    AnnotationSet,
-    Clip,
-    Split,
-    excluded_clips,
-    excluded_videos,
-    find_overlap,
-    parse_clip_set,
-    read_annotations,
-)
+from kinetics_tfds.annotations.annotation_set import AnnotationSet
+from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.exclude import excluded_clips, excluded_videos
+from kinetics_tfds.annotations.overlap import find_overlap, parse_clip_set
+from kinetics_tfds.annotations.read import read_annotations
 from kinetics_tfds.errors import AnnotationError
 
 

@@ -10,13 +10,14 @@ import sys
 import annotation_forms as forms
 import pytest
 
-from kinetics_tfds.annotations import Clip, Split, get_version
+from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.versions import get_version
 
 ROWS = 500_000
 
 READ = """
 import sys, time
-from kinetics_tfds.annotations import read_annotations
+from kinetics_tfds.annotations.read import read_annotations
 
 def peak():  # getrusage would tell the parent's peak, if that was higher
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))

@@ -19,7 +19,8 @@ from kinetics_tfds.acquire.run.work_list import write_work
 from kinetics_tfds.acquire.source import PlanContext, Unit
 from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.acquire.store.clip_store import open_store
-from kinetics_tfds.annotations import Clip, Split, get_version
+from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.errors import AcquireError
 
 VERSION = get_version("kinetics600")

@@ -167,7 +167,7 @@ def test_order_does_not_matter(file_order, clip_order):
 
 def test_every_row_and_file_is_accounted_for(shared_dir):
     """The real K600 lists, half of whose clips lie in mixed layouts."""
-    from kinetics_tfds.annotations import read_annotations
+    from kinetics_tfds.annotations.read import read_annotations
 
     lists = [shared_dir / "annotations" / name for name in ("kinetics-600_val.csv", "kinetics-600_test.csv")]
     clips = read_annotations(K600, lists).clips

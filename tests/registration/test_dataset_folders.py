@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import dataset_metadata, download
 
 import kinetics_tfds  # noqa: F401 - registers the builders
-from kinetics_tfds.annotations import VERSIONS
+from kinetics_tfds.annotations.versions import VERSIONS
 
 PAPERS = {
     "kinetics400": ["1705.06950"],

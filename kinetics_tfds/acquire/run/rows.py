@@ -17,7 +17,9 @@ from kinetics_tfds.acquire.source import FetchContext
 from kinetics_tfds.acquire.sources.http import open_url
 from kinetics_tfds.acquire.sources.web import Web, outcome_of
 from kinetics_tfds.acquire.store.clip_store import Store
-from kinetics_tfds.annotations import AnnotationSet, is_annotation_file, possible_files, read_annotations
+from kinetics_tfds.annotations.annotation_set import AnnotationSet
+from kinetics_tfds.annotations.names import is_annotation_file
+from kinetics_tfds.annotations.read import possible_files, read_annotations
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.clips.inputs import annotation_files
 from kinetics_tfds.clips.listing import list_folder

@@ -24,7 +24,7 @@ from kinetics_tfds.acquire.source import RateLimit
 from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.acquire.store.clip_store import open_store
-from kinetics_tfds.annotations import get_version
+from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.cli.main import main
 
 VERSION = get_version("kinetics600")
@@ -212,6 +212,6 @@ def test_doctor_parts(tmp_path, monkeypatch):
 
 
 def _clips(count: int):
-    from kinetics_tfds.annotations import Clip, Split
+    from kinetics_tfds.annotations.clip import Clip, Split
 
     return (Clip(Split.TRAIN, f"{number:011d}", 0, 10) for number in range(count))

@@ -19,7 +19,8 @@ from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.acquire.store.clip_store import HIDDEN, open_store
 from kinetics_tfds.acquire.store.local import LocalStore
 from kinetics_tfds.acquire.store.reclaim import recover
-from kinetics_tfds.annotations import Clip, Split, get_version
+from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.versions import get_version
 
 CLIPS = tuple(Clip(Split.TRAIN, f"{number:011d}", 1, 3, "archery") for number in range(3))
 
