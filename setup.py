@@ -47,6 +47,7 @@ EXTRAS = {
     "browser": ["axe-playwright-python>=0.1.8,<0.2", "playwright>=1.65,<2"],
     "dev": [
         "build>=1.2,<2",
+        "datasets>=5.2,<6",  # with webdataset, reads back what `beam_pipelines.export` writes
         "dill>=0.4,<0.5",  # tfds.testing.DatasetBuilderTestCase imports it
         "hypothesis>=6.150,<7",
         "import-linter>=2.16,<3",
@@ -60,6 +61,7 @@ EXTRAS = {
         "pytest-xdist>=3.8,<4",
         "ruff==0.17.6",
         "vulture>=2.16,<3",
+        "webdataset>=1.0.2,<1.1",
         "pillow>=12,<13",  # the contact sheet of examples/demo.py; what RandAugment is tested against
         "pre-commit>=4,<5",
     ],

@@ -9,13 +9,13 @@ import collections
 import dataclasses
 import itertools
 import statistics
-import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow.compute as pc
 from tensorflow_datasets.proto import tf_example_pb2
 
+from kinetics_tfds.jpeg import jpeg_size
 from kinetics_tfds.prepared.dataset import Prepared, ShardFile
 from kinetics_tfds.prepared.records import read_records
 from kinetics_tfds.shards.manifest import read_manifest
@@ -163,25 +163,8 @@ def _measure(data: bytes) -> RecordStats:
         frames=len(images),
         seconds=len(images) / fps if fps else 0.0,
         frame_bytes=sum(map(len, images)),
-        sizes=collections.Counter([jpeg_size(images[0])] if images else ()),
+        sizes=collections.Counter(["{}x{}".format(*jpeg_size(images[0]))] if images else ()),
         original_sizes=collections.Counter([f"{width}x{height}"]),
         fps=collections.Counter([round(fps, 2)]),
         original_fps=collections.Counter([round(features["original_fps"].float_list.value[0])]),
     )
-
-
-def jpeg_size(image: bytes) -> str:
-    """Returns "WIDTHxHEIGHT" from a JPEG's frame header, without decoding it.
-
-    >>> jpeg_size(bytes.fromhex("ffd8ffe00004abcdffc0000b0800900100"))
-    '256x144'
-    """
-    place = 2
-    while place + 9 <= len(image) and image[place] == 0xFF:
-        marker, length = image[place + 1], struct.unpack(">H", image[place + 2 : place + 4])[0]
-        # Start-of-frame markers; C4, C8 and CC in between are tables.
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", image[place + 5 : place + 9])
-            return f"{width}x{height}"
-        place += 2 + length
-    return "unknown"

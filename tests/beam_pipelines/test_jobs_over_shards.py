@@ -9,7 +9,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from shard_work import answer_for_another, break_on_test
 
-from beam_pipelines import export_sequence_examples, stats, verify
+from beam_pipelines import export, stats, verify
 from beam_pipelines.over_shards import run_over_shards
 from kinetics_tfds.cli.main import main as kinetics
 from kinetics_tfds.errors import ConfigError, WorkerError
@@ -56,17 +56,18 @@ def test_stats_are_those_of_the_command(prepared, capsys):
 
 
 def test_export_goes_on_where_it_stopped(prepared, tmp_path, capsys):
-    command = [f"--dataset={prepared['tfrecord']}", "--split=train", f"--output_dir={tmp_path}", "--num_shards=4"]
-    assert export_sequence_examples.main(command) == 0
+    command = [f"--dataset={prepared['tfrecord']}", "--format=sequence_examples", "--split=train"]
+    command += [f"--output_dir={tmp_path}", "--num_shards=4"]
+    assert export.main(command) == 0
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert {f"kinetics600_train-{index:05d}-of-00004" for index in range(4)} < set(files)
     assert "12 clips in 4 shards written" in capsys.readouterr().out
     (tmp_path / "kinetics600_train-00002-of-00004").unlink()
-    assert export_sequence_examples.main(command) == 0
+    assert export.main(command) == 0
     assert "1 shards written, 3 shards were there already" in capsys.readouterr().out
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
-    assert export_sequence_examples.main(command) == 0
-    assert export_sequence_examples.main([*command[:-1], "--num_shards=2"]) == 1
+    assert export.main(command) == 0
+    assert export.main([*command[:-1], "--num_shards=2"]) == 1
     assert "another num_shards" in capsys.readouterr().err
 
 

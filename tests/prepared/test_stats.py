@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from kinetics_tfds.jpeg import jpeg_size
 from kinetics_tfds.prepared.dataset import open_prepared
-from kinetics_tfds.prepared.stats import describe_classes, jpeg_size, read_record_stats, read_split_stats
+from kinetics_tfds.prepared.stats import describe_classes, read_record_stats, read_split_stats
 
 
 def test_counts_come_from_the_manifest(prepared):
@@ -44,8 +45,8 @@ def test_sizes_of_jpeg_images(progressive):
     options = [cv2.IMWRITE_JPEG_PROGRESSIVE, int(progressive), cv2.IMWRITE_JPEG_RST_INTERVAL, 4]
     image = cv2.imencode(".jpg", np.zeros((50, 70, 3), np.uint8), options)[1].tobytes()
     comment = b"\xff\xfe\x01\x02" + bytes(256)
-    assert jpeg_size(image) == jpeg_size(image[:2] + comment + image[2:]) == "70x50"
-    assert jpeg_size(b"\xff\xd8") == jpeg_size(b"") == jpeg_size(b"GIF89a") == "unknown"
+    assert jpeg_size(image) == jpeg_size(image[:2] + comment + image[2:]) == (70, 50)
+    assert jpeg_size(b"\xff\xd8") == jpeg_size(b"") == jpeg_size(b"GIF89a") == (0, 0)
 
 
 def test_classes_in_a_line():

@@ -1,7 +1,7 @@
-"""Exports a split as SequenceExamples, which DMVR, Scenic, MediaSequence and the Model Garden read.
+"""Exports a split for readers that do not use TFDS: SequenceExamples, WebDataset tars or a Hugging Face folder.
 
-    python -m beam_pipelines.export_sequence_examples --dataset=kinetics600/jpeg256 --data_dir=DATA --split=train
-        --output_dir=OUT --num_shards=1024
+    python -m beam_pipelines.export --dataset=kinetics600/jpeg256 --data_dir=DATA --split=train
+        --format=sequence_examples --output_dir=OUT --num_shards=1024
 
 writes OUT/kinetics600_train-00000-of-01024 and so on. The same command, given again after a stop, writes what is
 missing. Options that this command does not know are Beam's and override the file's.
@@ -19,13 +19,14 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_pipelines.command import run_command
 from beam_pipelines.over_shards import make_shards_parser, open_dataset, run_over_shards
+from kinetics_tfds.exports.export import FORMATS, Export, export_shard, finish_export, prepare_export
 from kinetics_tfds.prepared.dataset import Prepared
-from kinetics_tfds.prepared.sequence_examples import Export, export_shard, prepare_export
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    parser = make_shards_parser("export_sequence_examples", __doc__)
+    parser = make_shards_parser("export", __doc__)
+    parser.add_argument("--format", required=True, choices=list(FORMATS), help="what to write")
     parser.add_argument("--split", required=True, help="the split to export")
     parser.add_argument("--output_dir", required=True, help="where the shards go; made when missing")
     parser.add_argument("--name", help="what shard names begin with (default: DATASET_SPLIT)")
@@ -40,6 +41,7 @@ def _run(args: argparse.Namespace, options: PipelineOptions) -> int:
     missing = [(export.split, number) for number in prepare_export(export)]
     work = functools.partial(write_shard, export=export)
     lines = run_over_shards(prepared, work, options, args.results_dir, missing) if missing else []
+    finish_export(prepared, export)
     clips = sum(line["clips"] for line in lines)
     present = export.num_shards - len(missing)
     print(f"{export.target}: {clips:,} clips in {len(missing)} shards written, {present} shards were there already")
@@ -56,6 +58,7 @@ def _make_export(args: argparse.Namespace, prepared: Prepared) -> Export:
     return Export(
         source=str(prepared.folder),
         target=args.output_dir,
+        format=args.format,
         split=args.split,
         name=args.name or f"{prepared.identity.dataset}_{args.split}",
         num_shards=shards if args.num_shards is None else args.num_shards,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import struct
 
 import numpy as np
@@ -14,10 +13,11 @@ import tensorflow_datasets as tfds
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.decode.types import DecodedClip
-from kinetics_tfds.errors import ConfigError, PlanMismatchError, VerifyError
+from kinetics_tfds.exports.export import Export, export_shard, prepare_export
+from kinetics_tfds.exports.record import read_record
+from kinetics_tfds.exports.sequence_examples import to_sequence_example
 from kinetics_tfds.features import make_features, to_example
 from kinetics_tfds.prepared.dataset import open_prepared
-from kinetics_tfds.prepared.sequence_examples import Export, export_shard, prepare_export, to_sequence_example
 from kinetics_tfds.shards.serialise import ExampleSerialiser
 
 # As DMVR's builders for video and labels ask for them.
@@ -37,7 +37,7 @@ SEQUENCES = {
 
 
 def _export(folder, target, split="train", num_shards=4, **more) -> Export:
-    return Export(str(folder), str(target), split, f"kinetics600_{split}", num_shards, **more)
+    return Export(str(folder), str(target), "sequence_examples", split, f"kinetics600_{split}", num_shards, **more)
 
 
 def _run(export: Export) -> list[int]:
@@ -105,49 +105,21 @@ def _record_with_audio() -> bytes:
 
 
 def test_audio_is_one_step_of_floats():
-    audio = {"WAVEFORM/feature/floats": tf.io.VarLenFeature(tf.float32)}
-    record = to_sequence_example(_record_with_audio(), ["a", "b"])
-    _, sequences = tf.io.parse_single_sequence_example(record, CONTEXT, {**SEQUENCES, **audio})
+    lists = {"WAVEFORM/feature/floats": tf.io.VarLenFeature(tf.float32), **SEQUENCES}
+    context = {
+        "WAVEFORM/feature/sample_rate": tf.io.FixedLenFeature((), tf.float32),
+        "WAVEFORM/feature/num_channels": tf.io.FixedLenFeature((), tf.int64),
+        "example/dataset_name": tf.io.FixedLenFeature((), tf.string),
+        **CONTEXT,
+    }
+    record = read_record(_record_with_audio(), ["a", "b"])
+    whole, sequences = tf.io.parse_single_sequence_example(
+        to_sequence_example(record, "kinetics600", 48_000), context, lists
+    )
     samples = tf.sparse.to_dense(sequences["WAVEFORM/feature/floats"]).numpy()
     assert samples.tolist() == [[0.0, 0.5, -1.0, struct.unpack("f", struct.pack("f", 32767 / 32768))[0]]]
     assert sequences["image/timestamp"].numpy().tolist() == [3_000_000, 3_040_000]
-    assert b"WAVEFORM" not in to_sequence_example(_record_with_audio(), ["a", "b"], audio=False)
-
-
-def test_going_on_writes_only_what_is_missing(prepared, tmp_path):
-    export = _export(prepared["tfrecord"], tmp_path)
-    _run(export)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    export.path(2).unlink()
-    assert prepare_export(export) == [2]
-    assert len(_run(export)) == 1
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_two_exports_do_not_mix(prepared, tmp_path):
-    export = _export(prepared["tfrecord"], tmp_path)
-    prepare_export(export)
-    with pytest.raises(PlanMismatchError, match="another num_shards"):
-        prepare_export(dataclasses.replace(export, num_shards=7))
-
-
-@pytest.mark.parametrize(
-    ("changes", "problem"), [({"split": "holdout"}, "no split"), ({"num_shards": 0}, "num_shards")]
-)
-def test_what_cannot_be_exported_is_said(prepared, tmp_path, changes, problem):
-    with pytest.raises(ConfigError, match=problem):
-        prepare_export(dataclasses.replace(_export(prepared["tfrecord"], tmp_path), **changes))
-
-
-def test_a_damaged_record_leaves_no_shard(prepared, tmp_path):
-    folder = tmp_path / "1.0.0"
-    shutil.copytree(prepared["tfrecord"], folder)
-    shard = sorted(folder.glob("kinetics600-train.*"))[0]
-    data = bytearray(shard.read_bytes())
-    data[30] ^= 1
-    shard.write_bytes(data)
-    export = _export(folder, tmp_path / "out", num_shards=1)
-    with pytest.raises(VerifyError, match="record 0: the checksum of its data is wrong"):
-        _run(export)
-    assert not list((tmp_path / "out").glob("*-of-*"))
-    assert not list((tmp_path / "out").glob(".*"))
+    assert whole["WAVEFORM/feature/sample_rate"] == 48_000
+    assert whole["WAVEFORM/feature/num_channels"] == 1
+    assert whole["example/dataset_name"] == b"kinetics600"
+    assert b"WAVEFORM" not in to_sequence_example(dataclasses.replace(record, audio=None), "kinetics600")
