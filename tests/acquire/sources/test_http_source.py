@@ -67,7 +67,7 @@ def test_one_video_for_all_its_clips(server, tmp_path):
         (("404",), Reason.GONE),
         (("410",), Reason.GONE),
         (("429:5",), Reason.RATE_LIMITED),
-        (("503:5",), Reason.SERVER_ERROR),
+        (("503:5",), Reason.RATE_LIMITED),
         (("503",), Reason.SERVER_ERROR),
         (("short", "short", "short"), Reason.INCOMPLETE),
         (("stall:4",), Reason.TIMEOUT),
