@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import sys
@@ -50,10 +51,10 @@ def serve(
     print(f"{collection.title}: {url}\nMarks go to {marks.path}. Ctrl-C ends it.", flush=True)
     if open_browser:
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-    try:
+    # Whether Ctrl-C comes out as an exception depends on where in its last steps it met the server.
+    with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
-    except KeyboardInterrupt:
-        print("kinetics browse: ended.", file=sys.stderr)
+    print("kinetics browse: ended.", file=sys.stderr)
 
 
 def listen(host: str, port: int | None) -> socket.socket:
