@@ -15,6 +15,7 @@ INSTALL = [
     "etils[epath]>=1.14,<2",
     "fsspec>=2026.1",  # lists and clips in buckets; calendar versions, no upper bound
     "google-crc32c>=1.6,<2",  # kinetics verify
+    "matplotlib>=3.10,<4",  # kinetics coverage --png
     "numpy>=2.1,<2.5",
     "opencv-python-headless>=5.0,<5.1",
     "pyarrow>=20,<26",
@@ -87,6 +88,7 @@ setuptools.setup(
             "*/checksums.tsv",
             "py.typed",
             "browse/assets/*",
+            "acquire/reports/clips.html",
         ],
     },
     install_requires=INSTALL,

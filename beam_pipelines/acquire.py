@@ -23,14 +23,15 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from beam_pipelines.options import beam_options
 from kinetics_tfds.acquire.config import AcquireConfig, read_config
 from kinetics_tfds.acquire.outcome import OutcomeClass
+from kinetics_tfds.acquire.rate_limit import SourceStoppedError
 from kinetics_tfds.acquire.reports.dry_run import describe
 from kinetics_tfds.acquire.reports.snapshot import restrict_to_snapshot
-from kinetics_tfds.acquire.run.passes import Run, acquire, choose
+from kinetics_tfds.acquire.run.passes import Run, Summary, acquire, sample_rows
 from kinetics_tfds.acquire.run.rows import read_rows
 from kinetics_tfds.acquire.run.stop import stop_on_signals
 from kinetics_tfds.acquire.run.unit_worker import Task, Worker
 from kinetics_tfds.acquire.run.work_list import WorkList, read_work
-from kinetics_tfds.acquire.store.clip_store import Store, open_store
+from kinetics_tfds.acquire.store.clip_store import ClipStore, open_store
 from kinetics_tfds.annotations.classes import find_class
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.names import parse_split
@@ -38,6 +39,8 @@ from kinetics_tfds.annotations.versions import KineticsVersion, get_version
 from kinetics_tfds.errors import AcquireError, ConfigError, KineticsError
 
 _NAMESPACE = "acquire"
+# The exit code where rows are left that the same command will try again, a day later for example.
+INCOMPLETE = 3
 
 
 class FetchShards(beam.PTransform):
@@ -91,9 +94,10 @@ class _Fetch(beam.DoFn):
             yield
         except KineticsError as error:
             self._worker = None
-            told = json.dumps({"problem": error.problem, "next_step": error.next_step}).encode()
+            told = {"problem": error.problem, "next_step": error.next_step}
+            told["kind"] = "source" if isinstance(error, SourceStoppedError) else "run"
             name = f"{self._work.folder}/halt/{socket.gethostname()}-{time.time_ns()}.json"
-            self._store.write_hidden(name, told)
+            self._store.write_hidden(name, json.dumps(told).encode())
 
 
 def run_pass(task: Task, work: WorkList, options: PipelineOptions) -> None:
@@ -109,11 +113,12 @@ def run_pass(task: Task, work: WorkList, options: PipelineOptions) -> None:
     raise_halts(open_store(task.store), work)
 
 
-def raise_halts(store: Store, work: WorkList) -> None:
+def raise_halts(store: ClipStore, work: WorkList) -> None:
     """Raises what made workers of a pass stop, if anything did."""
-    for name in store.list_hidden(f"{work.folder}/halt"):
+    for name in store.hidden_sizes(f"{work.folder}/halt"):
         told = json.loads(b"".join(store.read_lines(name)))
-        raise AcquireError(told["problem"], told["next_step"])
+        kind = SourceStoppedError if told["kind"] == "source" else AcquireError
+        raise kind(told["problem"], told["next_step"])
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -150,8 +155,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     try:
         return _run(args, beam_args)
-    except KineticsError as error:
-        print(f"acquire: {error}", file=sys.stderr)
+    except (KineticsError, KeyboardInterrupt) as error:
+        print(f"acquire: {error or 'interrupted'}", file=sys.stderr)
         command = shlex.join(["python", "-m", "beam_pipelines.acquire", *argv])
         print(f"  To go on: {command}", file=sys.stderr)
         return 1
@@ -177,6 +182,7 @@ def _run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         rows=rows,
         store=store.root,
         config=config,
+        all_sources=[source.name for source in read_config(args.config).sources],
         force=force,
         run_pass=lambda task, work: run_pass(task, work, options),
         say=lambda line: print(line, flush=True),
@@ -184,10 +190,24 @@ def _run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     )
     with stop_on_signals(config, run.name):
         summary = acquire(run)
-    print(
-        f"Done: {summary.stored:,} clips stored by this run, {summary.had:,} were there, {summary.left:,} lack. "
-        f"`kinetics coverage {version} --store={store.root}` says why."
-    )
+    return report(summary, f"kinetics coverage {version} --store={store.root}")
+
+
+def report(summary: Summary, coverage: str) -> int:
+    """Prints the last line and returns the exit code.
+
+    Args:
+        summary: of the run.
+        coverage: the command that says more.
+    """
+    counts = f"{summary.stored:,} clips stored by this run, {summary.had:,} were there, {summary.left:,} lack"
+    if summary.left and not summary.stored and not summary.had:
+        print(f"Nothing worked: {counts}. `{coverage}` says why.")
+        return 1
+    if summary.pending:
+        print(f"Incomplete: {counts}; {summary.pending:,} of these can be tried again. `{coverage}` says why.")
+        return INCOMPLETE
+    print(f"Complete: {counts}" + (f" and will not be tried again. `{coverage}` says why." if summary.left else "."))
     return 0
 
 
@@ -202,7 +222,7 @@ def wanted_clips(args: argparse.Namespace, version: KineticsVersion, rows: Seque
     clips = [clip for clip in rows if not splits or clip.split in splits]
     if args.snapshot:
         clips = restrict_to_snapshot(clips, args.snapshot)
-    chosen = choose(clips, classes or None, args.max_clips)
+    chosen = sample_rows(clips, classes or None, args.max_clips)
     if not chosen:
         raise ConfigError("No annotation row is left to get.", "Loosen --split, --classes, --snapshot or --max_clips.")
     return chosen

@@ -1,4 +1,4 @@
-"""One limiter for all workers of a machine, and one breaker: what YouTube counts is the address, not the process.
+"""One rate limiter and one circuit breaker for all workers of a machine: YouTube counts addresses, not processes.
 
 The state of a source's limiter is one small JSON file under a lock that dies with its holder. All processes of all
 runs on the machine share it, and it outlives them: a run that was killed and started again has no fresh limiter.
@@ -19,10 +19,14 @@ from collections.abc import Callable, Iterator
 
 from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass
 from kinetics_tfds.acquire.source import RateLimit, StoppedError
+from kinetics_tfds.locks import try_lock
 
 _HOUR = 3600.0
-_PROBE_SECONDS = 900.0  # how long a try after a trip may take before another process tries in its place
 _LONGEST_SLEEP = 0.5
+
+
+class SourceStoppedError(StoppedError):
+    """A source refuses or fails again and again: this run leaves it alone."""
 
 
 @dataclasses.dataclass
@@ -33,37 +37,29 @@ class _State:
         begun: when the units of the last hour began, oldest first.
         next_unit: no unit may begin before.
         refusals: run-level answers in a row.
+        failures: units in a row that failed without saying anything of their clips.
         open_until: nobody may ask before.
-        probing_until: somebody is trying alone whether all is well again, and has until then; who does holds a lock.
-        stopped: the run that gave up, and why.
-        last: the last run-level answer.
+        stopped: the run that gave up, what happened, and what to do next.
     """
 
     begun: list[float] = dataclasses.field(default_factory=list)
     next_unit: float = 0.0
     refusals: int = 0
+    failures: int = 0
     open_until: float = 0.0
-    probing_until: float = 0.0
     stopped: list[str] = dataclasses.field(default_factory=list)
-    last: str = ""
 
 
 class Permit:
-    """A permission to fetch one unit; the outcome must be reported to it."""
+    """The permission to fetch one unit."""
 
-    def __init__(self, limiter: RateLimiter, began: float, probe: int | None) -> None:
-        self._rate_limiter = limiter
+    def __init__(self, limiter: RateLimiter, began: float) -> None:
+        self._limiter = limiter
         self._began = began
-        self._probe = probe
 
     def report(self, outcome: Outcome | None) -> None:
-        """Tells how the unit went: a run-level outcome refusals the breaker, any other (or None) closes it."""
-        probe, self._probe = self._probe, None
-        self._rate_limiter._report(outcome, self._began, probe)
-
-    def _end(self) -> None:
-        if self._probe is not None:
-            self._rate_limiter._give_up_probe(self._probe)
+        """Says how the source answered: a run-level outcome opens the breaker, any other (or None) closes it."""
+        self._limiter._report(outcome, self._began)
 
 
 class RateLimiter:
@@ -72,7 +68,7 @@ class RateLimiter:
     Args:
         folder: local folder of the shared state.
         name: the source's.
-        rate_limit: the limits.
+        limit: the limits.
         run: names the run: one that gave up stays stopped in all its processes, and the next one starts afresh.
         clock: seconds since 1970.
         sleep: waits so many seconds.
@@ -82,150 +78,137 @@ class RateLimiter:
         self,
         folder: pathlib.Path,
         name: str,
-        rate_limit: RateLimit,
+        limit: RateLimit,
         run: str,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
-        self._folder = folder
-        self._path = folder / f"{safe}.json"
-        self._lock = folder / f"{safe}.lock"
-        self._probe = folder / f"{safe}.probe"
-        self._slots = [folder / f"{safe}.slot{number}" for number in range(rate_limit.concurrency)]
+        self._path, self._lock, self._probe = (folder / f"{safe}.{suffix}" for suffix in ("json", "lock", "probe"))
+        self._slots = [folder / f"{safe}.slot{number}" for number in range(limit.concurrency)]
         # Threads of one process wait here, where they are woken; only what is between processes must be polled for.
-        self._places = threading.Semaphore(rate_limit.concurrency)
-        self._limit = rate_limit
+        self._places = threading.Semaphore(limit.concurrency)
+        self._limit = limit
         self._run = run
         self._clock = clock
         self._sleep = sleep
         self._random = random.Random()
+        self._failing = True  # whether there were failures when this process last looked
         folder.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
     def permit(self, check: Callable[[], None] = lambda: None) -> Iterator[Permit]:
-        """Waits until a unit may begin, and holds a place among those in flight until the block ends.
+        """Waits until a unit may begin, and holds a slot among those in flight until the block ends.
 
         Args:
             check: called while waiting; raises to end the wait.
 
         Raises:
-            StoppedError: the breaker has given up for this run.
+            SourceStoppedError: the breaker has given up for this run.
         """
-        with self._slot(check):
-            permit = self._wait_for_permit(check)
-            try:
-                yield permit
-            finally:
-                permit._end()
+        with contextlib.ExitStack() as held:
+            while not self._places.acquire(timeout=_LONGEST_SLEEP):
+                check()
+            held.callback(self._places.release)
+            while (slot := self._free_slot()) is None:
+                check()
+                self._sleep(self._random.uniform(0.02, 0.1))
+            held.callback(os.close, slot)
+            while True:
+                check()
+                wait, probe = self._begin()
+                if probe is not None:
+                    held.callback(os.close, probe)
+                if wait <= 0:
+                    break
+                self._sleep(min(wait, _LONGEST_SLEEP))
+            yield Permit(self, self._clock())
+
+    def count(self, failure: Outcome | None) -> None:
+        """Counts a finished unit: failures in a row that say nothing of their clips end the run at this source."""
+        if failure is None and not self._failing:
+            return
+        with self._state() as state:
+            state.failures = 0 if failure is None else state.failures + 1
+            if failure is not None and state.failures >= self._limit.max_failures:
+                state.stopped = [
+                    self._run,
+                    f"{state.failures} units in a row failed, the last one: {failure.reason}: {failure.message}",
+                    "Correct what it says, or try again later. If it is about a site that has changed, upgrade yt-dlp: "
+                    "pip install --upgrade 'yt-dlp[default]'. No try of these rows was counted",
+                ]
 
     def waiting_until(self) -> float:
         """Returns when the breaker lets somebody ask again, seconds since 1970; 0 if it is closed."""
         with self._state() as state:
             return state.open_until if state.refusals else 0.0
 
-    @contextlib.contextmanager
-    def _slot(self, check: Callable[[], None]) -> Iterator[None]:
-        while not self._places.acquire(timeout=_LONGEST_SLEEP):
-            check()
-        try:
-            slot = self._wait_for_slot(check)
-            try:
-                yield
-            finally:
-                os.close(slot)
-        finally:
-            self._places.release()
+    def _free_slot(self) -> int | None:
+        return next((lock for path in self._slots if (lock := try_lock(path)) is not None), None)
 
-    def _wait_for_slot(self, check: Callable[[], None]) -> int:
-        while True:
-            check()
-            for path in self._slots:
-                descriptor = _try_lock(path)
-                if descriptor is not None:
-                    return descriptor
-            self._sleep(self._random.uniform(0.02, 0.1))
-
-    def _wait_for_permit(self, check: Callable[[], None]) -> Permit:
-        while True:
-            check()
-            with self._state() as state:
-                self._raise_if_stopped(state)
-                now = self._clock()
-                wait = self._wait(state, now)
-                if wait <= 0:
-                    probe = None
-                    if state.refusals > 0:
-                        probe = _try_lock(self._probe)
-                        state.probing_until = now + _PROBE_SECONDS
-                    if self._limit.units_per_hour is not None:
-                        state.begun.append(now)
-                    if self._limit.pause[1] > 0:
-                        state.next_unit = now + self._random.uniform(*self._limit.pause)
-                    return Permit(self, now, probe)
-            self._sleep(min(wait, _LONGEST_SLEEP))
+    def _begin(self) -> tuple[float, int | None]:
+        """Returns the seconds until a unit may begin, and the lock of who asks alone after a refusal."""
+        with self._state() as state:
+            self._raise_if_stopped(state)
+            now = self._clock()
+            self._failing = state.failures > 0
+            wait, probe = self._wait(state, now), None
+            if wait <= 0 and state.refusals:
+                # One at a time until an answer is good again. The lock of a process that is killed is free again.
+                probe = try_lock(self._probe)
+                wait = _LONGEST_SLEEP if probe is None else 0.0
+            if wait <= 0:
+                if self._limit.units_per_hour is not None:
+                    state.begun.append(now)
+                if self._limit.pause[1] > 0:
+                    state.next_unit = now + self._random.uniform(*self._limit.pause)
+            return wait, probe
 
     def _wait(self, state: _State, now: float) -> float:
-        """Returns the seconds until a unit may begin."""
-        rate_limit = self._limit
+        limit = self._limit
         # A clock that was set back must not lock the source for ever.
         state.begun = [began for began in state.begun if now - _HOUR < began <= now + 1]
-        longest = max(rate_limit.longest_wait, rate_limit.pause[1])
-        state.next_unit = min(state.next_unit, now + longest)
+        state.next_unit = min(state.next_unit, now + max(limit.longest_wait, limit.pause[1]))
         waits = [state.next_unit - now]
-        if rate_limit.units_per_hour is not None and len(state.begun) >= rate_limit.units_per_hour:
-            waits.append(state.begun[-rate_limit.units_per_hour] + _HOUR - now)
+        if limit.units_per_hour is not None and len(state.begun) >= limit.units_per_hour:
+            waits.append(state.begun[-limit.units_per_hour] + _HOUR - now)
         if state.refusals:
             waits.append(state.open_until - now)
-            if state.probing_until > now and self._prober_lives():
-                waits.append(state.probing_until - now)  # one at a time until an answer is good again
         return max(waits)
 
-    def _prober_lives(self) -> bool:
-        """A process that is killed lets go of its lock; its answer is not waited for."""
-        descriptor = _try_lock(self._probe)
-        if descriptor is not None:
-            os.close(descriptor)
-        return descriptor is None
-
     def _raise_if_stopped(self, state: _State) -> None:
-        if state.stopped and state.stopped[0] == self._run:
-            until = time.strftime("%H:%M:%S", time.localtime(state.open_until))
-            raise StoppedError(
-                f"The run stopped asking {self._path.stem}: {self._limit.max_refusals} refusals in a row, "
-                f"the last one: {state.stopped[1]}",
-                f"Leave it alone until {until} or longer (with another address, or cookies, it may be sooner), "
-                "then run the same command again: it goes on where it stopped.",
+        if not state.stopped:
+            return
+        run, problem, next_step = state.stopped
+        if run == self._run:
+            raise SourceStoppedError(
+                f"The run stopped asking {self._path.stem}: {problem}",
+                f"{next_step}. Then run the same command again: it goes on where it stopped.",
             )
-        if state.stopped:  # by an earlier run: this one may try once the wait is over
-            state.stopped = []
-            state.refusals = min(state.refusals, 1)
+        # By an earlier run: this one may try once the wait is over.
+        state.stopped, state.refusals, state.failures = [], min(state.refusals, 1), 0
 
-    def _report(self, outcome: Outcome | None, began: float, probe: int | None) -> None:
-        refused = outcome is not None and outcome.outcome_class is OutcomeClass.RUN_LEVEL
-        with self._state() as state, _closing(probe):
-            now = self._clock()
-            if not refused:
-                if began >= state.open_until:  # an answer to a question from before a trip says nothing
-                    state.refusals, state.open_until, state.probing_until = 0, 0.0, 0.0
+    def _report(self, outcome: Outcome | None, began: float) -> None:
+        with self._state() as state:
+            if outcome is None or outcome.outcome_class is not OutcomeClass.RUN_LEVEL:
+                if began >= state.open_until:  # an answer to a question from before a refusal says nothing
+                    state.refusals, state.open_until = 0, 0.0
                 return
-            assert outcome is not None
-            retry_after = outcome.retry_after or 0.0
+            now, retry_after = self._clock(), outcome.retry_after or 0.0
             if began < state.open_until:
-                # Asked before the trip, refused after it: the same refusal, though it may ask for a longer wait.
+                # Asked before another was refused: the same refusal, though it may ask for a longer wait.
                 state.open_until = max(state.open_until, now + retry_after)
                 return
             state.refusals += 1
             growing = self._limit.first_wait * 2.0 ** (state.refusals - 1) * self._random.uniform(1.0, 1.25)
             state.open_until = now + max(retry_after, min(growing, self._limit.longest_wait))
-            state.probing_until = 0.0
-            state.last = outcome.message
             if state.refusals >= self._limit.max_refusals:
-                state.stopped = [self._run, f"{outcome.reason}: {outcome.message}"]
-
-    def _give_up_probe(self, probe: int) -> None:
-        with self._state() as state, _closing(probe):
-            state.probing_until = 0.0
+                until = time.strftime("%a %H:%M:%S", time.localtime(state.open_until))
+                state.stopped = [
+                    self._run,
+                    f"{state.refusals} refusals in a row, the last one: {outcome.reason}: {outcome.message}",
+                    f"Leave it alone until {until} or longer (with another address, or cookies, it may be sooner)",
+                ]
 
     @contextlib.contextmanager
     def _state(self) -> Iterator[_State]:
@@ -238,31 +221,19 @@ class RateLimiter:
                 state = _State(**json.loads(text))
             except (OSError, ValueError, TypeError):
                 text, state = "", _State()  # the first run, or a file that a power cut emptied
-            yield state
-            after = json.dumps(dataclasses.asdict(state))
-            if after != text:
-                beside = self._path.with_suffix(".new")
-                beside.write_text(after, encoding="utf-8")
-                os.replace(beside, self._path)
+            try:
+                yield state
+            finally:
+                after = json.dumps(dataclasses.asdict(state))
+                if after != text:
+                    beside = self._path.with_suffix(".new")
+                    beside.write_text(after, encoding="utf-8")
+                    os.replace(beside, self._path)
         finally:
             os.close(descriptor)
 
 
-def _try_lock(path: pathlib.Path) -> int | None:
-    """Returns a descriptor that holds the file's lock until it is closed, or its process ends; None if another does."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-@contextlib.contextmanager
-def _closing(descriptor: int | None) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
+def least_seconds(units: int, limit: RateLimit) -> float:
+    """Returns the least time that so many units of a source take under its rate limit."""
+    by_hour = units / limit.units_per_hour * _HOUR if limit.units_per_hour else 0.0
+    return max(units * sum(limit.pause) / 2, by_hour)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import pathlib
+from collections.abc import Callable
 
 SUMMARY = "which rows a clip store has, which are gone, which are pending, and why"
 
@@ -18,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", required=True, help="the clip store: a folder or bucket")
     parser.add_argument("--annotations", action="append", default=[], metavar="PATH", help="lists, if not in the store")
     parser.add_argument("--worst", type=int, default=10, help="how many of the least covered classes to list")
+    parser.add_argument("--check", action="store_true", help="decode every clip; one that is damaged does not count")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     parser.add_argument("--parquet", metavar="FILE", help="write one row for each annotation row")
     parser.add_argument("--attempts", metavar="FILE", help="write the ledger, one row an attempt, as Parquet")
@@ -27,39 +30,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the counts and writes what was asked for."""
-    from kinetics_tfds.acquire.ledger import records as ledger
+    from kinetics_tfds.acquire.ledger.attempt import to_table
+    from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
     from kinetics_tfds.acquire.reports import coverage
-    from kinetics_tfds.acquire.reports.clip_status import find_standings
+    from kinetics_tfds.acquire.reports.clip_status import find_statuses
     from kinetics_tfds.acquire.run.rows import read_rows
     from kinetics_tfds.acquire.store.clip_store import open_store
     from kinetics_tfds.annotations.versions import get_version
+    from kinetics_tfds.parquet import write_parquet
 
     version = get_version(args.dataset)
     store = open_store(args.store, create=False)
     rows = read_rows(version, store, args.annotations, keep=False)
-    standings = list(find_standings(rows.clips, store, version))
-    counted = coverage.count(version, rows.digest(), standings)
+    statuses = list(find_statuses(rows.clips, store, version, args.check))
+    counted = coverage.count_rows(version, rows.digest(), statuses)
     print(json.dumps(counted.as_json(), indent=2) if args.json else coverage.format_table(counted, args.worst))
     if args.parquet:
-        _write_parquet(coverage.to_table(standings), args.parquet)
+        _write(args.parquet, lambda path: write_parquet(path, coverage.to_table(statuses)))
     if args.attempts:
-        _write_parquet(ledger.to_table(ledger.read_ledger(store)), args.attempts)
+        _write(args.attempts, lambda path: write_parquet(path, to_table(read_ledger(store))))
     if args.png:
-        from kinetics_tfds.acquire.reports.picture import write_png
+        from kinetics_tfds.acquire.reports.picture import draw_png
 
-        write_png(counted, args.png)
+        _write(args.png, lambda path: pathlib.Path(path).write_bytes(draw_png(counted)))
     if args.html:
-        from kinetics_tfds.acquire.reports.browse import write_page
+        from kinetics_tfds.acquire.reports.page import make_page
 
-        write_page(args.html, version, standings)
+        _write(args.html, lambda path: pathlib.Path(path).write_text(make_page(version, statuses), encoding="utf-8"))
     return 0
 
 
-def _write_parquet(table, path: str) -> None:
+def _write(path: str, write: Callable[[str], object]) -> None:
     from kinetics_tfds.errors import AcquireError
-    from kinetics_tfds.parquet import write_parquet
 
     try:
-        write_parquet(path, table)
+        write(path)
     except OSError as error:
-        raise AcquireError(f"The table {path!r} cannot be written: {error}", "Choose another place.") from error
+        raise AcquireError(f"{path!r} cannot be written: {error}", "Choose another place.") from error

@@ -24,12 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the findings."""
     from kinetics_tfds.acquire.config import read_config
-    from kinetics_tfds.acquire.ledger.records import clip_key
     from kinetics_tfds.acquire.reports.doctor import Finding, Level, examine
-    from kinetics_tfds.acquire.run.passes import have_keys
     from kinetics_tfds.acquire.run.rows import read_rows
     from kinetics_tfds.acquire.siblings import find_siblings
     from kinetics_tfds.acquire.store.clip_store import open_store
+    from kinetics_tfds.acquire.store.intact import intact_clips
     from kinetics_tfds.annotations.versions import get_version
     from kinetics_tfds.errors import AnnotationError
 
@@ -39,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
     findings: list[Finding] = []
     try:
         clips = read_rows(version, store, args.annotations, keep=False).clips
-        have = have_keys(clips, store.listing(), version, find_siblings(clips))
-        missing = [clip for clip in clips if clip_key(clip) not in have]
+        have = intact_clips(clips, store, version, find_siblings(clips))
+        missing = [clip for clip in clips if clip not in have]
         findings.append(Finding("rows", Level.OK, f"{len(clips):,} of {version.title}, {len(have):,} in the store"))
     except AnnotationError as error:
         missing = []

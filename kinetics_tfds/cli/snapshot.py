@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="where to write the snapshot: .parquet or .csv")
     parser.add_argument("--compare", nargs="+", metavar="FILE", default=[], help="one file and --store, or two files")
     parser.add_argument("--rehash", action="store_true", help="read every clip anew instead of trusting the ledger")
+    parser.add_argument("--check", action="store_true", help="decode every clip; one that is damaged is left out")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
 
 
@@ -60,7 +61,7 @@ def _take(args: argparse.Namespace) -> list:
     version = get_version(args.dataset)
     store = open_store(args.store, create=False)
     rows = read_rows(version, store, args.annotations, keep=False)
-    entries = snapshot.take_snapshot(rows.clips, store, version, args.rehash)
+    entries = snapshot.take_snapshot(rows.clips, store, version, args.rehash, args.check)
     if args.out:
         about = {"version": version.name, "annotations_sha256": rows.digest(), "clips_sha256": snapshot.digest(entries)}
         snapshot.write_snapshot(args.out, entries, about)

@@ -17,9 +17,11 @@ import pytest
 from acquire.loopback import Loopback
 from acquire.world import LENGTH, UNITS_PER_HOUR, World, make_world
 
-from kinetics_tfds.acquire.ledger.records import Record, clip_key, read_ledger
+from beam_pipelines.acquire import INCOMPLETE
+from kinetics_tfds.acquire.ledger.attempt import Attempt
+from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
-from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_standings
+from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_statuses
 from kinetics_tfds.acquire.store.clip_store import file_digest, open_store
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.media import Span
@@ -67,41 +69,46 @@ def go(world: World, store: pathlib.Path, repo: pathlib.Path, kills: int, second
     for _ in range(kills):
         run_killed(command(world, store), chance.uniform(*seconds), repo)
     last = subprocess.run(command(world, store), cwd=repo, capture_output=True, text=True, timeout=280)
-    assert last.returncode == 0, last.stderr
+    assert last.returncode == INCOMPLETE, last.stderr  # some are unclear, and are checked again a day later
     return last.stdout
 
 
 def check(world: World, store_folder: pathlib.Path) -> None:
     store = open_store(store_folder)
     records = list(read_ledger(store))
-    standings = {row.clip: row for row in find_standings(world.clips, store, get_version("kinetics600"))}
-    check_ends(world, standings, records)
-    check_clips(store_folder, standings)
+    statuses = {row.clip: row for row in find_statuses(world.clips, store, get_version("kinetics600"))}
+    check_ends(world, statuses, records)
+    check_clips(store_folder, statuses)
     check_requests(world, records)
     assert list((store_folder / ".acquire" / "tmp").iterdir()) == []  # nor work lists of killed runs
-    assert {path.name for path in (store_folder / ".acquire").iterdir()} == {"ledger", "tmp"}
+    assert {path.name for path in (store_folder / ".acquire").iterdir()} == {
+        "ledger",
+        "run.lock",
+        "settings.json",
+        "tmp",
+    }
     outside = {path.name for path in store_folder.parent.iterdir()}
     assert not any("escape" in name or "link_" in name for name in outside | {p.name for p in store_folder.rglob("*")})
 
 
-STANDINGS = {
+STATUSES = {
     OutcomeClass.DONE: ClipStatus.THERE,
     OutcomeClass.PERMANENT: ClipStatus.GONE,
     OutcomeClass.NEEDS_ACCESS: ClipStatus.NEEDS_ACCESS,
-    OutcomeClass.TRANSIENT: ClipStatus.PENDING,
+    OutcomeClass.TRANSIENT: ClipStatus.FAILED,
     OutcomeClass.AMBIGUOUS: ClipStatus.PENDING,
 }
 
 
-def check_ends(world: World, standings, records: list[Record]) -> None:
+def check_ends(world: World, statuses, records: list[Attempt]) -> None:
     wrong = {}
     for clip, (source, reason) in world.ends.items():
-        row = standings[clip]
-        expected = STANDINGS[Reason(reason).outcome_class]
-        last = row.record
+        row = statuses[clip]
+        expected = STATUSES[Reason(reason).outcome_class]
+        last = row.attempt
         found = (last.source, str(last.reason)) if last is not None else None
-        if found != (source, reason) or row.standing is not expected:
-            wrong[clip.id] = (source, reason), row.standing, found, last.message if last else None
+        if found != (source, reason) or row.status is not expected:
+            wrong[clip.id] = (source, reason), row.status, found, last.message if last else None
     assert not wrong, wrong
     refused = {record.reason for record in records if record.outcome_class == "run_level"}
     assert refused >= {"bot_check", "rate_limited"}
@@ -109,31 +116,31 @@ def check_ends(world: World, standings, records: list[Record]) -> None:
     assert all(record.fetcher and record.run and record.time for record in records)
 
 
-def check_clips(store: pathlib.Path, standings) -> None:
-    for row in standings.values():
-        if row.standing is not ClipStatus.THERE:
+def check_clips(store: pathlib.Path, statuses) -> None:
+    for row in statuses.values():
+        if row.status is not ClipStatus.THERE:
             continue
         path = store / row.path
-        assert file_digest(path) == (row.record.sha256, row.record.bytes)
+        assert file_digest(path) == (row.attempt.sha256, row.attempt.bytes)
         request = DecodeRequest("x", str(path), Span.TRIMMED, 0, LENGTH)
         clip = decode_clip(request, DecodeSettings(short_side=16, fps=None))
         assert clip.duration == pytest.approx(LENGTH, abs=0.1)
     files = {path.relative_to(store).as_posix() for path in store.rglob("*.m*") if ".acquire" not in path.parts}
-    assert files == {row.path for row in standings.values() if row.path}
+    assert files == {row.path for row in statuses.values() if row.path}
 
 
-def check_requests(world: World, records: list[Record]) -> None:
+def check_requests(world: World, records: list[Attempt]) -> None:
     stored_at: dict[str, float] = {}
     for record in records:
         if record.reason == "stored":
-            stored_at[record.key] = min(record.time, stored_at.get(record.key, record.time))
+            stored_at[record.clip.key] = min(record.time, stored_at.get(record.clip.key, record.time))
     rows = collections.defaultdict(list)
     for clip in world.clips:
         rows[clip.youtube_id].append(clip)
     for prefix in ("/media/", "/files/validation/", "/player/"):
         for request in world.server.seen(prefix):
             video = request.path.removeprefix(prefix)[:11]
-            times = [stored_at.get(clip_key(clip), float("inf")) for clip in rows[video]]
+            times = [stored_at.get(clip.key, float("inf")) for clip in rows[video]]
             # Nothing is asked for again once all that it serves is in the store.
             assert request.time <= max(times) + 0.01, request
     # Every video that was asked for had its turn before: killed runs may have taken turns and asked nothing.
@@ -158,10 +165,10 @@ def test_a_few_of_everything_killed_twice(tmp_path, repo):
         check(world, store)
         before = len(server.requests)
         again = subprocess.run(command(world, store), cwd=repo, capture_output=True, text=True, timeout=60)
-        assert again.returncode == 0
+        assert again.returncode == INCOMPLETE
         asked = [request.path for request in server.requests[before:]]
         assert all(path == "/mirror/index.txt" for path in asked), asked
-        assert "Done" in said
+        assert "Incomplete" in said.splitlines()[-1]
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinetics_tfds.acquire.outcome import Outcome, Reason
-from kinetics_tfds.acquire.rate_limit import RateLimiter
+from kinetics_tfds.acquire.rate_limit import RateLimiter, SourceStoppedError
 from kinetics_tfds.acquire.source import RateLimit, StoppedError
 
 REFUSED = Outcome(Reason.BOT_CHECK, "confirm you're not a bot")
@@ -148,16 +148,21 @@ def test_a_probe_that_never_answers_frees_its_place(tmp_path):
     assert clock() - before < 1
 
 
-def test_a_probe_that_hangs_is_waited_for_a_quarter_of_an_hour(tmp_path):
+FAILED = Outcome(Reason.CONNECTION, "connection refused")
+
+
+def test_failures_in_a_row_stop_the_run(tmp_path):
     clock = Clock()
-    limiter = make(tmp_path, clock, concurrency=2, first_wait=10.0)
-    with limiter.permit() as permit:
-        permit.report(REFUSED)
-    with limiter.permit():
-        before = clock()
+    limiter = make(tmp_path, clock, max_failures=3)
+    for failure in (FAILED, FAILED, None, FAILED, FAILED):
         with limiter.permit() as permit:
-            assert 890 <= clock() - before <= 910
             permit.report(None)
+        limiter.count(failure)
+    make(tmp_path, clock, max_failures=3).count(FAILED)  # in another process of the run
+    with pytest.raises(SourceStoppedError, match="3 units in a row failed, the last one: connection"), limiter.permit():
+        pass
+    with make(tmp_path, clock, run="run2", max_failures=3).permit() as permit:
+        permit.report(None)
 
 
 def _probe_and_hang(folder, probing) -> None:

@@ -8,17 +8,17 @@ from acquire.loopback import Loopback
 from acquire.source_run import media, run
 
 from kinetics_tfds.acquire.config import AcquireConfig
-from kinetics_tfds.acquire.ledger.records import clip_key, read_ledger
+from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
 from kinetics_tfds.acquire.outcome import Reason
-from kinetics_tfds.acquire.run.passes import Run, acquire, have_keys
+from kinetics_tfds.acquire.run.passes import Run, acquire
 from kinetics_tfds.acquire.siblings import find_siblings, others_of
 from kinetics_tfds.acquire.sources.archives import Archives
 from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.acquire.sources.http import Http
 from kinetics_tfds.acquire.store.clip_store import open_store
+from kinetics_tfds.acquire.store.intact import intact_clips
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
-from kinetics_tfds.clips.listing import Listing
 from kinetics_tfds.clips.media import Span
 
 VIDEO = "_a-b_12_34-"
@@ -72,12 +72,14 @@ def test_one_url_for_a_video_of_several_rows(tmp_path):
     assert (results[ZUMBA].span, results[ALONE].span) == (Span.WHOLE, Span.UNKNOWN)
 
 
-def test_what_a_store_has_is_told_by_all_rows():
-    listing = Listing("x", (f"validate/archery/{VIDEO}.mp4",), ())
+def test_what_a_store_has_is_told_by_all_rows(tmp_path):
+    store = open_store(tmp_path)
+    (tmp_path / "validate/archery").mkdir(parents=True)
+    (tmp_path / f"validate/archery/{VIDEO}.mp4").write_bytes(media())
     siblings = find_siblings(ROWS)
-    assert clip_key(ARCHERY) in have_keys([ARCHERY], listing, VERSION, siblings)
-    assert clip_key(ZUMBA) not in have_keys([ZUMBA], listing, VERSION, siblings)
-    assert len(have_keys(ROWS, listing, VERSION, siblings)) == 1
+    assert list(intact_clips([ARCHERY], store, VERSION, siblings)) == [ARCHERY]
+    assert intact_clips([ZUMBA], store, VERSION, siblings) == {}
+    assert list(intact_clips(ROWS, store, VERSION, siblings)) == [ARCHERY]
 
 
 def test_others_are_the_rows_of_the_same_videos():
@@ -95,6 +97,6 @@ def test_a_whole_run_hands_them_on(tmp_path):
     )
     store = str(tmp_path / "store")
     acquire(Run(version=VERSION, clips=ROWS[1:], rows=ROWS, store=store, config=config, say=lambda line: None))
-    reasons = {record.key: record.reason for record in read_ledger(open_store(store))}
-    assert reasons[clip_key(ZUMBA)] is reasons[clip_key(TEST)] is Reason.NOT_IN_SOURCE
-    assert reasons[clip_key(ALONE)] is Reason.DAMAGED  # it was taken; that these bytes do not play is another matter
+    reasons = {record.clip: record.reason for record in read_ledger(open_store(store))}
+    assert reasons[ZUMBA] is reasons[TEST] is Reason.NOT_IN_SOURCE
+    assert reasons[ALONE] is Reason.DAMAGED  # it was taken; that these bytes do not play is another matter

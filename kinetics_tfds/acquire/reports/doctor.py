@@ -11,13 +11,12 @@ import time
 from collections.abc import Iterator, Sequence
 
 from kinetics_tfds.acquire.config import AcquireConfig
+from kinetics_tfds.acquire.rate_limit import least_seconds
 from kinetics_tfds.acquire.reports.dry_run import TYPICAL_CLIP_BYTES
-from kinetics_tfds.acquire.run.progress import units_seconds
 from kinetics_tfds.acquire.run.unit_worker import rate_limiter_of
 from kinetics_tfds.acquire.source import Source
 from kinetics_tfds.acquire.sources.youtube import YouTube
-from kinetics_tfds.acquire.store.clip_store import Store
-from kinetics_tfds.acquire.store.local import LocalStore
+from kinetics_tfds.acquire.store.clip_store import ClipStore
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.durations import format_duration
 from kinetics_tfds.errors import KineticsError
@@ -51,7 +50,7 @@ class Finding:
     next_step: str = ""
 
 
-def examine(store: Store, config: AcquireConfig, clips: Sequence[Clip]) -> Iterator[Finding]:
+def examine(store: ClipStore, config: AcquireConfig, clips: Sequence[Clip]) -> Iterator[Finding]:
     """Yields the findings of all checks.
 
     Args:
@@ -74,7 +73,7 @@ def examine(store: Store, config: AcquireConfig, clips: Sequence[Clip]) -> Itera
         yield estimate(source, clips)
 
 
-def check_write_access(store: Store) -> Finding:
+def check_write_access(store: ClipStore) -> Finding:
     """Tries to write into the store, and to take it back."""
     try:
         store.write_hidden("doctor/probe", b"may I write here?")
@@ -101,9 +100,9 @@ def check_state(config: AcquireConfig) -> Finding:
     return Finding("state folder", Level.OK, f"{folder} keeps this machine's budgets")
 
 
-def check_space(store: Store, config: AcquireConfig, rows: int) -> Finding:
+def check_space(store: ClipStore, config: AcquireConfig, rows: int) -> Finding:
     """Compares the free disk with what the rows may need."""
-    if not isinstance(store, LocalStore):
+    if not store.is_local:
         return Finding("disk", Level.OK, "the store is a bucket; clips in flight lie in the temporary folder")
     free = shutil.disk_usage(store.root).free / 1e9
     need = rows * TYPICAL_CLIP_BYTES / 1e9
@@ -218,7 +217,7 @@ def estimate(source: Source, clips: Sequence[Clip]) -> Finding:
         units, word = len({clip.youtube_id for clip in clips}), "videos"
     else:
         units, word = len(clips), "clips, if each were a unit"
-    seconds = units_seconds(units, source.rate_limit)
+    seconds = least_seconds(units, source.rate_limit)
     limits = source.rate_limit.units_per_hour
     rate = f"{limits:,} an hour" if limits else "no hourly limit"
     return Finding(

@@ -6,16 +6,17 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from kinetics_tfds.acquire.config import AcquireConfig
-from kinetics_tfds.acquire.ledger.attempts import AttemptsByClip
-from kinetics_tfds.acquire.ledger.records import Record, read_ledger
+from kinetics_tfds.acquire.ledger.attempt import Attempt
+from kinetics_tfds.acquire.ledger.attempts_by_clip import AttemptsByClip
+from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass
-from kinetics_tfds.acquire.run.passes import have_keys
-from kinetics_tfds.acquire.run.progress import units_seconds
+from kinetics_tfds.acquire.rate_limit import least_seconds
 from kinetics_tfds.acquire.run.schedule import RetryRules, make_schedule
 from kinetics_tfds.acquire.run.unit_worker import cache_of
 from kinetics_tfds.acquire.siblings import Siblings, find_siblings
 from kinetics_tfds.acquire.source import FetchFailure, PlanContext, Source
-from kinetics_tfds.acquire.store.clip_store import Store
+from kinetics_tfds.acquire.store.clip_store import ClipStore
+from kinetics_tfds.acquire.store.intact import intact_clips
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.durations import format_duration
@@ -27,7 +28,7 @@ TYPICAL_CLIP_BYTES = 1_000_000
 def describe(
     version: KineticsVersion,
     clips: Sequence[Clip],
-    store: Store,
+    store: ClipStore,
     config: AcquireConfig,
     force: frozenset[OutcomeClass] = frozenset(),
     rows: Sequence[Clip] = (),
@@ -35,21 +36,21 @@ def describe(
     """Returns the plan of a run as text: rows, units, least time and disk, source by source; arguments as in `Run`."""
     now = time.time()
     siblings = find_siblings(rows or clips)
-    have = have_keys(clips, store.listing(), version, siblings)
+    have = intact_clips(clips, store, version, siblings)
     sizes = _Sizes()
-    states = AttemptsByClip(sizes.watch(read_ledger(store)))
+    attempts = AttemptsByClip(sizes.watch(read_ledger(store)))
     rules = RetryRules(config.retry, now, force)
     lines = [f"{len(clips):,} rows of {version.title} wanted, {len(have):,} of them in {store.root}"]
     most = 0
     for source in config.sources:
-        due = make_schedule(clips, have, states, source.name, rules, now)
+        due = make_schedule(clips, have.__contains__, attempts, source.name, rules, now)
         units, missed = _plan(source, config, due.now, version, siblings)
-        seconds = units_seconds(units, source.rate_limit)
+        seconds = least_seconds(units, source.rate_limit)
         most = max(most, len(due.now) - missed)
         lines.append(
             f"{source.name} ({source.kind}): {len(due.now) - missed:,} rows in {units:,} units to try now, "
             f"{missed:,} it does not have, {due.later:,} a little later, {due.another_day:,} another day, "
-            f"{due.done_with:,} no more; at its rate_limit at least {format_duration(seconds)}"
+            f"{due.final:,} no more; at its rate_limit at least {format_duration(seconds)}"
         )
     typical = sizes.total / sizes.count if sizes.count else TYPICAL_CLIP_BYTES
     lines.append(f"disk: up to about {most * typical / 1e9:,.1f} GB more, at {typical / 1e6:.2f} MB a clip")
@@ -71,13 +72,13 @@ def _plan(
 
 
 class _Sizes:
-    """Adds up the sizes of stored clips while their records pass."""
+    """Adds up the sizes of stored clips while their attempts pass."""
 
     def __init__(self) -> None:
         self.count = self.total = 0
 
-    def watch(self, records: Iterable[Record]) -> Iterator[Record]:
-        for record in records:
-            if record.bytes:
-                self.count, self.total = self.count + 1, self.total + record.bytes
-            yield record
+    def watch(self, attempts: Iterable[Attempt]) -> Iterator[Attempt]:
+        for attempt in attempts:
+            if attempt.bytes:
+                self.count, self.total = self.count + 1, self.total + attempt.bytes
+            yield attempt

@@ -6,12 +6,10 @@ import dataclasses
 import hashlib
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from kinetics_tfds.acquire.ledger.records import clip_key
-from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_standings
-from kinetics_tfds.acquire.store.clip_store import Store
-from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.acquire.reports.clip_status import find_statuses
+from kinetics_tfds.acquire.store.clip_store import ClipStore
+from kinetics_tfds.annotations.clip import Clip, clip_columns, clip_schema
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.errors import AcquireError
 from kinetics_tfds.file_systems import open_file
@@ -28,7 +26,7 @@ class Entry:
         sha256: of the file, hexadecimal.
         bytes: its size.
         source: the source it came from; empty where that is not known.
-        cut: `reencoded`, `copied`, `as_is`; empty where that is not known.
+        cut: `reencoded`, `as_is`; empty where that is not known.
     """
 
     clip: Clip
@@ -55,41 +53,40 @@ class Comparison:
     only_second: tuple[Clip, ...]
 
 
-def take_snapshot(clips: Sequence[Clip], store: Store, version: KineticsVersion, rehash: bool = False) -> list[Entry]:
+def take_snapshot(
+    clips: Sequence[Clip], store: ClipStore, version: KineticsVersion, rehash: bool = False, check: bool = False
+) -> list[Entry]:
     """Returns an entry for each row whose clip is in the store, sorted.
 
     Args:
-        clips: the rows.
+        clips: all rows of the version.
         store: the store.
         version: of Kinetics.
         rehash: read every file anew instead of trusting the ledger.
+        check: decode every file; one that is damaged is left out.
     """
     entries = []
-    for row in find_standings(clips, store, version):
-        if row.standing is not ClipStatus.THERE or row.path is None:
-            continue
-        record = row.record
-        if record is None or record.sha256 is None or record.bytes is None or rehash:
-            sha256, size = _hash(store, row.path)
-        else:
-            sha256, size = record.sha256, record.bytes
-        source, cut = (record.source, record.cut or "") if record is not None else ("", "")
+    there = [(row, row.path) for row in find_statuses(clips, store, version, check) if row.path is not None]
+    sizes = store.sizes(path for _, path in there)
+    for row, path in there:
+        attempt = row.attempt
+        sha256, size = (attempt.sha256, attempt.bytes) if attempt is not None else (None, None)
+        if sha256 is None or size is None or size != sizes[path] or rehash:
+            sha256, size = _hash(store, path)
+        source, cut = (attempt.source, attempt.cut or "") if attempt is not None else ("", "")
         entries.append(Entry(row.clip, sha256, size, source, cut))
-    return sorted(entries, key=lambda entry: clip_key(entry.clip))
+    return sorted(entries, key=lambda entry: entry.clip.key)
 
 
-def _hash(store: Store, path: str) -> tuple[str, int]:
-    with open_file(posixpath.join(store.root, path)) as f:
-        digest, size = hashlib.sha256(), 0
-        while block := f.read(1 << 20):
-            digest.update(block)
-            size += len(block)
-    return digest.hexdigest(), size
+def _hash(store: ClipStore, path: str) -> tuple[str, int]:
+    with open_file(posixpath.join(store.root, path)) as file:
+        digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]
+        return digest.hexdigest(), file.tell()
 
 
 def digest(entries: Iterable[Entry]) -> str:
     """Returns the sha256 of all rows and hashes: equal for equal clips, whatever their order."""
-    lines = sorted(f"{clip_key(entry.clip)} {entry.clip.label or ''} {entry.sha256}\n" for entry in entries)
+    lines = sorted(f"{entry.clip.key} {entry.clip.label or ''} {entry.sha256}\n" for entry in entries)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -106,27 +103,19 @@ def write_snapshot(path: str, entries: Sequence[Entry], about: Mapping[str, str]
     """
     import pyarrow as pa
     import pyarrow.csv
-    import pyarrow.parquet
+
+    from kinetics_tfds.parquet import write_parquet
 
     _check_suffix(path)
-    columns: dict[str, Any] = {
-        "split": [str(entry.clip.split) for entry in entries],
-        "youtube_id": [entry.clip.youtube_id for entry in entries],
-        "time_start": pa.array([entry.clip.time_start for entry in entries], pa.float64()),
-        "time_end": pa.array([entry.clip.time_end for entry in entries], pa.float64()),
-        "label": pa.array([entry.clip.label for entry in entries], pa.string()),
-        "sha256": [entry.sha256 for entry in entries],
-        "bytes": pa.array([entry.bytes for entry in entries], pa.int64()),
-        "source": [entry.source for entry in entries],
-        "cut": [entry.cut for entry in entries],
-    }
-    table = pa.table(columns)
+    types = {"sha256": pa.string(), "bytes": pa.int64(), "source": pa.string(), "cut": pa.string()}
+    columns = clip_columns(entry.clip for entry in entries)
+    columns |= {name: [getattr(entry, name) for entry in entries] for name in types}
+    schema = clip_schema(*types.items())
     try:
         if path.endswith(".csv"):
-            pyarrow.csv.write_csv(table, path)
+            pyarrow.csv.write_csv(pa.table(columns, schema=schema), path)
         else:
-            metadata = {f"kinetics_{key}": value for key, value in about.items()}
-            pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
+            write_parquet(path, pa.table(columns, schema=schema.with_metadata(dict(about))))
     except OSError as error:
         raise AcquireError(f"The snapshot {path!r} cannot be written: {error}", "Choose another place.") from error
 
@@ -135,11 +124,12 @@ def read_snapshot(path: str) -> list[Entry]:
     """Reads a snapshot.
 
     Raises:
-        AcquireError: the file is not there, or is no snapshot.
+        AcquireError: the file does not exist, or is no snapshot.
     """
     import pyarrow as pa
     import pyarrow.csv
-    import pyarrow.parquet
+
+    from kinetics_tfds.parquet import open_parquet
 
     _check_suffix(path)
     try:
@@ -148,15 +138,9 @@ def read_snapshot(path: str) -> list[Entry]:
             convert = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False)
             rows = pyarrow.csv.read_csv(path, convert_options=convert).to_pylist()
         else:
-            rows = pyarrow.parquet.read_table(path).to_pylist()
+            rows = open_parquet(path).read().to_pylist()
         return [
-            Entry(
-                Clip(Split(row["split"]), row["youtube_id"], row["time_start"], row["time_end"], row["label"] or None),
-                row["sha256"],
-                row["bytes"],
-                row["source"] or "",
-                row["cut"] or "",
-            )
+            Entry(Clip.from_row(row), row["sha256"], row["bytes"], row["source"] or "", row["cut"] or "")
             for row in rows
         ]
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
@@ -172,8 +156,7 @@ def _check_suffix(path: str) -> None:
 
 def compare(first: Sequence[Entry], second: Sequence[Entry]) -> Comparison:
     """Compares two snapshots, row by row."""
-    one = {clip_key(entry.clip): entry for entry in first}
-    two = {clip_key(entry.clip): entry for entry in second}
+    one, two = ({entry.clip.key: entry for entry in entries} for entries in (first, second))
     both = sorted(one.keys() & two.keys())
     return Comparison(
         tuple(one[key].clip for key in both if one[key].sha256 == two[key].sha256),
@@ -185,5 +168,5 @@ def compare(first: Sequence[Entry], second: Sequence[Entry]) -> Comparison:
 
 def restrict_to_snapshot(clips: Iterable[Clip], path: str) -> list[Clip]:
     """Returns the rows that a snapshot has."""
-    wanted = {clip_key(entry.clip) for entry in read_snapshot(path)}
-    return [clip for clip in clips if clip_key(clip) in wanted]
+    wanted = {entry.clip.key for entry in read_snapshot(path)}
+    return [clip for clip in clips if clip.key in wanted]

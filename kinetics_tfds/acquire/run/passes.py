@@ -1,7 +1,7 @@
-"""A whole run: for each source in order, pass after pass, until nothing is due any more.
+"""A whole run: for each source in order, pass after pass, until nothing more can be tried there.
 
-Where a row stands is read from the ledger at the beginning of every pass, so a run that was killed and one that goes on
-are the same thing.
+What is to be tried is read from the ledger at the beginning of every pass, so a run that was killed and one that goes
+on are the same thing.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from kinetics_tfds.acquire.config import AcquireConfig
-from kinetics_tfds.acquire.ledger.attempts import AttemptsByClip, KeySet
-from kinetics_tfds.acquire.ledger.records import LedgerWriter, Record, clip_key, read_ledger
-from kinetics_tfds.acquire.outcome import OutcomeClass
-from kinetics_tfds.acquire.run.progress import Progress, shown
-from kinetics_tfds.acquire.run.schedule import RetryRules, Schedule, jitter, make_schedule
-from kinetics_tfds.acquire.run.stop import stopping
-from kinetics_tfds.acquire.run.unit_worker import Task, Worker, cache_of, make_record
-from kinetics_tfds.acquire.run.work_list import WorkList, next_attempt, read_work, write_work
-from kinetics_tfds.acquire.siblings import Siblings, find_siblings, others_of
-from kinetics_tfds.acquire.source import FetchFailure, PlanContext, Source, StoppedError, Unit
-from kinetics_tfds.acquire.store.clip_store import Store, open_store
-from kinetics_tfds.acquire.store.reclaim import recover
+from kinetics_tfds.acquire.ledger.attempt import Attempt
+from kinetics_tfds.acquire.ledger.attempts_by_clip import AttemptsByClip
+from kinetics_tfds.acquire.ledger.ledger_files import LedgerWriter, read_ledger
+from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
+from kinetics_tfds.acquire.rate_limit import SourceStoppedError
+from kinetics_tfds.acquire.run.progress import FailureStreak, Progress
+from kinetics_tfds.acquire.run.schedule import NEVER, RetryRules, Schedule, jitter, make_schedule, next_try
+from kinetics_tfds.acquire.run.settings import save_settings
+from kinetics_tfds.acquire.run.stop import check_stop, stopping
+from kinetics_tfds.acquire.run.unit_worker import Task, Worker, cache_of, new_attempt, rate_limiter_of
+from kinetics_tfds.acquire.run.work_list import FOLDER, WorkList, read_work, write_work
+from kinetics_tfds.acquire.siblings import find_siblings
+from kinetics_tfds.acquire.source import FetchFailure, PlanContext, Source, Unit
+from kinetics_tfds.acquire.store.clip_store import ClipStore, open_store
+from kinetics_tfds.acquire.store.intact import intact_clips
+from kinetics_tfds.acquire.store.reclaim import reclaim
+from kinetics_tfds.acquire.store.run_lock import run_lock
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import KineticsVersion
-from kinetics_tfds.clips.listing import Listing
-from kinetics_tfds.clips.match import match_clips
 from kinetics_tfds.durations import format_duration
-
-RunPass = Callable[[Task, WorkList], None]
-Counts = collections.Counter[OutcomeClass]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class Run:
             clip they are not.
         store: the store's root.
         config: the settings.
+        all_sources: names of the config's sources, those included that this run leaves out; its own where empty.
         force: classes to try again whatever their age.
         run_pass: does the work of one pass; in this process by default.
         say: takes lines for people.
@@ -59,8 +60,9 @@ class Run:
     rows: Sequence[Clip] = ()
     store: str
     config: AcquireConfig
+    all_sources: Sequence[str] = ()
     force: frozenset[OutcomeClass] = frozenset()
-    run_pass: RunPass = lambda task, work: work_here(task, work)
+    run_pass: Callable[[Task, WorkList], None] = lambda task, work: run_pass_here(task, work)
     say: Callable[[str], None] = print
     interval: float = 10.0
     name: str = dataclasses.field(
@@ -70,173 +72,209 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """Where the wanted rows stand when a run ends.
+    """What the wanted rows have come to when a run ends.
 
     Attributes:
         had: rows that the store had before.
         stored: rows that were stored by the run.
         left: the others.
+        pending: those of them that the same command will try again, after a while.
         counts: attempts of this run by class.
     """
 
     had: int
     stored: int
     left: int
+    pending: int
     counts: Mapping[OutcomeClass, int]
 
 
 def acquire(run: Run) -> Summary:
-    """Fills a store, and returns what came of it.
+    """Fills a store.
 
     Raises:
-        AcquireError: the run had to stop (refusals, disk, a signal); what was reached is kept.
+        SourceStoppedError: a source refused or failed again and again; the others were tried after it.
+        AcquireError: the run had to stop (disk, a signal), or another run is filling the store. What was reached is
+            kept.
     """
     store = open_store(run.store)
-    began = time.time()
-    if recovered := recover(store):
-        run.say(f"{recovered:,} clips that a killed run had just finished were brought in")
-    siblings = find_siblings(run.rows or run.clips)
-    had = have_keys(run.clips, store.listing(), run.version, siblings)
-    run.say(f"{len(run.clips):,} rows wanted, {len(had):,} of them in {store.root}")
-    records = _Records()
-    with store.run_folder(run.name) as folder:
-        for source in run.config.sources:
-            _exhaust(run, source, store, folder, _Begun(had, siblings, began), records)
-    states = AttemptsByClip(read_ledger(store))
-    stored = sum(states.stored_since(key, began) for clip in run.clips if (key := clip_key(clip)) not in had)
-    return Summary(len(had), stored, len(run.clips) - len(had) - stored, dict(records.counts))
-
-
-def have_keys(clips: Sequence[Clip], listing: Listing, version: KineticsVersion, siblings: Siblings) -> KeySet:
-    """Returns the keys of the rows that a store has a file for.
-
-    Args:
-        clips: the rows.
-        listing: of the store.
-        version: of Kinetics.
-        siblings: as `find_siblings` gives them for all rows of the version.
-    """
-    wanted = set(clips)
-    found = match_clips((*clips, *others_of(wanted, siblings)), listing, version).found
-    return KeySet(clip_key(clip) for clip in found if clip in wanted)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Have:
-    """The rows that are in the store by now: before the run, or stored by it."""
-
-    had: KeySet
-    states: AttemptsByClip
-    began: float
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and (key in self.had or self.states.stored_since(key, self.began))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Begun:
-    """What was so when the run began."""
-
-    had: KeySet
-    siblings: Siblings
-    at: float
-
-
-class _Records:
-    def __init__(self) -> None:
-        self.counts: Counts = collections.Counter()
-
-
-def _exhaust(run: Run, source: Source, store: Store, folder: str, begun: _Begun, records: _Records) -> None:
-    """Runs passes over one source until no row is due there within this run."""
-    rules = RetryRules(run.config.retry, begun.at, run.force)
-    # Tries of a row are limited and refusals by the breaker, but not those of a video that is refused alone: too many
-    # passes in a row that only met refusals are the end.
-    numbers, idle_passes = itertools.count(), 0
-    while idle_passes <= run.config.retry.attempts + source.rate_limit.max_refusals:
-        states = AttemptsByClip(read_ledger(store))
-        due = make_schedule(run.clips, _Have(begun.had, states, begun.at), states, source.name, rules, time.time())
-        if not due.now and due.last_at is None:
-            _say_rest(run, source, due)
-            return
-        if not due.now:
-            assert due.last_at is not None
-            _wait(run, source, due.last_at, due.later)
-            continue
-        work = _write_pass(run, source, store, f"{folder}/{source.name}-{next(numbers)}", due, states, begun.siblings)
-        del states, due
-        idle_passes += 1
-        if not work.units:
-            continue
-        task = Task(run.name, run.store, source.name, run.config, run.version.name)
-        progress = Progress(source.name, work, source.rate_limit)
+    with run_lock(store, stopping.set):
+        if reclaimed := reclaim(store):
+            run.say(f"{reclaimed:,} clips that a killed run had just finished were brought in")
+        store.remove_hidden(FOLDER)  # of a killed run
         try:
-            with shown(progress, store, run.say, run.interval):
-                run.run_pass(task, work)
+            return _Acquisition(run, store).run()
         finally:
-            records.counts += progress.counts
-        if any(kind is not OutcomeClass.RUN_LEVEL for kind in progress.counts):
-            idle_passes = 0
-        store.remove_hidden(work.folder)
+            store.remove_hidden(FOLDER)
 
 
-def _write_pass(
-    run: Run, source: Source, store: Store, folder: str, due: Schedule, states: AttemptsByClip, siblings: Siblings
-) -> WorkList:
-    cache = cache_of(source, run.config)
-    context = PlanContext(version=run.version.name, cache=cache, check=_check, log=run.say, siblings=siblings)
-    with LedgerWriter(store) as ledger:
-        units = _without_missed(source.plan(due.now, context), source, run.name, states, ledger)
-        return write_work(store, folder, units, len(due.now), states, source.name)
+class _Acquisition:
+    """A run at work on its store."""
 
+    def __init__(self, run: Run, store: ClipStore) -> None:
+        self._run, self._store = run, store
+        self._began = time.time()
+        self._rules = RetryRules(run.config.retry, self._began, run.force)
+        self._siblings = find_siblings(run.rows or run.clips)
+        self._had = frozenset(intact_clips(run.clips, store, run.version, self._siblings))
+        self._counts: collections.Counter[OutcomeClass] = collections.Counter()
+        self._numbers = itertools.count()
 
-def _check() -> None:
-    if stopping.is_set():
-        raise StoppedError("The run was asked to stop.", "Run the same command again: it goes on where it stopped.")
+    def run(self) -> Summary:
+        run = self._run
+        save_settings(self._store, run.all_sources or [source.name for source in run.config.sources], run.config.retry)
+        run.say(f"{len(run.clips):,} rows wanted, {len(self._had):,} of them in {self._store.root}")
+        stopped: list[SourceStoppedError] = []
+        for source in run.config.sources:
+            try:
+                self._exhaust(source)
+            except SourceStoppedError as error:
+                run.say(f"{source.name}: {error.problem}")
+                stopped.append(error)
+        if stopped:
+            raise stopped[0]
+        return self._summary()
 
+    def _summary(self) -> Summary:
+        attempts, rules = AttemptsByClip(read_ledger(self._store)), RetryRules(self._run.config.retry)
+        names = [source.name for source in self._run.config.sources]
+        left = [clip for clip in self._run.clips if not self._have(clip, attempts)]
+        pending = [
+            clip
+            for clip in left
+            if any(next_try(clip.key, attempts.get(clip.key, name), rules) < NEVER for name in names)
+        ]
+        had = len(self._had)
+        return Summary(had, len(self._run.clips) - had - len(left), len(left), len(pending), dict(self._counts))
 
-def _without_missed(
-    planned: Iterable[Unit | FetchFailure],
-    source: Source,
-    run: str,
-    states: AttemptsByClip,
-    ledger: LedgerWriter,
-) -> Iterator[Unit]:
-    """Yields the units; rows that the source surely does not have are recorded, a thousand at a time."""
-    batch: list[Record] = []
-    for item in planned:
-        if isinstance(item, Unit):
-            yield item
-            continue
-        for clip in item.clips:
-            attempt = next_attempt(clip, states, source.name)
-            batch.append(make_record(clip, item.outcome, source, run, "", attempt, time.time()))
-        if len(batch) >= 1000:
-            ledger.write(batch)
-            batch.clear()
-    ledger.write(batch)
+    def _have(self, clip: Clip, attempts: AttemptsByClip) -> bool:
+        return clip in self._had or attempts.stored_since(clip.key, self._began)
 
+    def _exhaust(self, source: Source) -> None:
+        """Runs passes over one source until no row can be tried there within this run."""
+        streak = FailureStreak()
+        # Tries of a row are limited and refusals by the breaker, but not those of a video that is refused alone, nor
+        # those of a source that never answers: too many passes in a row that came to nothing are the end.
+        idle_passes = 0
+        while True:
+            attempts = AttemptsByClip(read_ledger(self._store))
+            due = make_schedule(
+                self._run.clips,
+                lambda clip, attempts=attempts: self._have(clip, attempts),
+                attempts,
+                source.name,
+                self._rules,
+                time.time(),
+            )
+            if not due.now and not due.later:
+                self._say_rest(source, due)
+                return
+            if not due.now:
+                self._wait(source, due.later_at, due.later)
+                continue
+            work = self._write_pass(source, due, attempts)
+            del attempts
+            if not work.units:
+                continue
+            progress = self._run_pass(source, work, streak)
+            if any(kind not in (OutcomeClass.RUN_LEVEL, OutcomeClass.TRANSIENT) for kind in progress.counts):
+                idle_passes = 0
+                continue
+            idle_passes += self._check_idle(source, streak, progress, idle_passes)
 
-def _wait(run: Run, source: Source, until: float, rows: int) -> None:
-    run.say(f"{source.name}: {rows:,} rows are tried again in {format_duration(max(until - time.time(), 0))}")
-    while (left := until - time.time()) > 0:
-        _check()
-        time.sleep(min(left, 0.2))
+    def _check_idle(self, source: Source, streak: FailureStreak, progress: Progress, idle_passes: int) -> int:
+        """Returns 1 after a pass that came to nothing for the source's own fault; its tries do not count."""
+        retry, failures = self._run.config.retry, progress.counts[OutcomeClass.TRANSIENT]
+        if failures and (streak.answered or any(attempt.attempt > 1 for attempt in streak.attempts)):
+            return 0
+        last = streak.attempts[-1] if streak.attempts else None
+        self._revoke(streak)
+        if last is not None and idle_passes + 1 >= retry.attempts:
+            raise SourceStoppedError(
+                f"{source.name} gave no answer about any clip, the last time: {last.reason}: {last.message}",
+                "Correct what it says, or try again later: run the same command again. No try was counted.",
+            )
+        if last is None and idle_passes >= retry.attempts + source.rate_limit.max_refusals:
+            raise SourceStoppedError(
+                f"{source.name} refused {progress.counts.total():,} clips again and again, and only these.",
+                "Run the same command again later.",
+            )
+        if last is not None:
+            wait = min(retry.first_wait * 2.0**idle_passes, retry.longest_wait)
+            self._wait(source, time.time() + wait, failures)
+        return 1
 
+    def _run_pass(self, source: Source, work: WorkList, streak: FailureStreak) -> Progress:
+        run = self._run
+        limiter = rate_limiter_of(source, run.config, run.name)
+        progress = Progress(source, work, self._store, run.say, run.interval, limiter.waiting_until, streak)
+        try:
+            with progress:
+                run.run_pass(Task(run.name, run.store, source.name, run.config, run.version.name), work)
+        except SourceStoppedError:
+            self._revoke(streak)
+            raise
+        finally:
+            self._counts += progress.counts
+            self._store.remove_hidden(work.folder)
+        return progress
 
-def _say_rest(run: Run, source: Source, due: Schedule) -> None:
-    parts = []
-    if due.done_with:
-        parts.append(f"{due.done_with:,} rows will not be tried again (--retry=CLASS forces it)")
-    if due.another_day:
-        parts.append(
-            f"{due.another_day:,} are unclear and are checked again {run.config.retry.recheck_hours:g} h later"
+    def _revoke(self, streak: FailureStreak) -> None:
+        """Takes back tries that failed for the source's own fault."""
+        with LedgerWriter(self._store) as ledger:
+            ledger.write(
+                dataclasses.replace(attempt, reason=Reason.SOURCE_FAILED, time=time.time())
+                for attempt in streak.attempts
+            )
+        streak.attempts.clear()
+
+    def _write_pass(self, source: Source, due: Schedule, attempts: AttemptsByClip) -> WorkList:
+        run = self._run
+        context = PlanContext(
+            run.version.name, cache_of(source, run.config), check_stop, run.say, siblings=self._siblings
         )
-    if parts:
-        run.say(f"{source.name}: {'; '.join(parts)}")
+        folder = f"{FOLDER}/{source.name}-{next(self._numbers)}"
+        with LedgerWriter(self._store) as ledger:
+            units = self._planned(source.plan(due.now, context), source, attempts, ledger)
+            return write_work(self._store, folder, units, len(due.now), attempts, source.name)
+
+    def _planned(
+        self, planned: Iterable[Unit | FetchFailure], source: Source, attempts: AttemptsByClip, ledger: LedgerWriter
+    ) -> Iterator[Unit]:
+        """Yields the units; rows that the source surely does not have are recorded, a thousand at a time."""
+        batch: list[Attempt] = []
+        for item in planned:
+            if isinstance(item, Unit):
+                yield item
+                continue
+            for clip in item.clips:
+                number = attempts.next_number(clip.key, source.name)
+                failed = new_attempt(clip, source, self._run.name, "", number)
+                batch.append(failed.with_outcome(item.outcome, time.time()))
+            if len(batch) >= 1000:
+                ledger.write(batch)
+                batch.clear()
+        ledger.write(batch)
+
+    def _wait(self, source: Source, until: float, rows: int) -> None:
+        left = max(until - time.time(), 0.0)
+        self._run.say(f"{source.name}: {rows:,} rows are tried again in {format_duration(left)}")
+        while (left := until - time.time()) > 0:
+            check_stop()
+            time.sleep(min(left, 0.2))
+
+    def _say_rest(self, source: Source, due: Schedule) -> None:
+        parts = []
+        if due.final:
+            parts.append(f"{due.final:,} rows will not be tried again (--retry=CLASS forces it)")
+        if due.another_day:
+            hours = self._run.config.retry.recheck_hours
+            parts.append(f"{due.another_day:,} are unclear and are checked again {hours:g} h later")
+        if parts:
+            self._run.say(f"{source.name}: {'; '.join(parts)}")
 
 
-def work_here(task: Task, work: WorkList) -> None:
+def run_pass_here(task: Task, work: WorkList) -> None:
     """Does a pass in this process."""
     store = open_store(task.store)
     names = (work.shard_name(number) for number in range(work.shards))
@@ -244,7 +282,7 @@ def work_here(task: Task, work: WorkList) -> None:
         worker.run(itertools.chain.from_iterable(read_work(store, name) for name in names))
 
 
-def choose(clips: Iterable[Clip], classes: Collection[str] | None, max_clips: int | None) -> tuple[Clip, ...]:
+def sample_rows(clips: Iterable[Clip], classes: Collection[str] | None, max_clips: int | None) -> tuple[Clip, ...]:
     """Returns the rows that a run is to get.
 
     Args:
@@ -252,8 +290,8 @@ def choose(clips: Iterable[Clip], classes: Collection[str] | None, max_clips: in
         classes: raw class names to keep; None for all, those without a class included.
         max_clips: at most so many; the same ones every time, and spread over all classes.
     """
-    chosen = [clip for clip in clips if classes is None or clip.label in classes]
-    if max_clips is not None and max_clips < len(chosen):
-        chosen.sort(key=lambda clip: (jitter(clip_key(clip)), clip))
-        chosen = sorted(chosen[:max_clips])
-    return tuple(chosen)
+    sampled = [clip for clip in clips if classes is None or clip.label in classes]
+    if max_clips is not None and max_clips < len(sampled):
+        sampled.sort(key=lambda clip: (jitter(clip.key), clip))
+        sampled = sorted(sampled[:max_clips])
+    return tuple(sampled)

@@ -1,18 +1,19 @@
-"""How a run is going: one line every few seconds, read from the ledger that all workers write to, wherever they are."""
+"""How a pass is going: a line every few seconds, read from the ledger that all workers write to, wherever they are."""
 
 from __future__ import annotations
 
 import collections
-import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from kinetics_tfds.acquire.ledger.records import FOLDER, Record, parse_line
+from kinetics_tfds.acquire.ledger.attempt import Attempt
+from kinetics_tfds.acquire.ledger.ledger_files import LedgerTail
 from kinetics_tfds.acquire.outcome import OutcomeClass
+from kinetics_tfds.acquire.rate_limit import least_seconds
 from kinetics_tfds.acquire.run.work_list import WorkList
-from kinetics_tfds.acquire.source import RateLimit
-from kinetics_tfds.acquire.store.clip_store import Store
+from kinetics_tfds.acquire.source import Source
+from kinetics_tfds.acquire.store.clip_store import ClipStore
 from kinetics_tfds.durations import format_duration
 
 _WORDS = {
@@ -25,114 +26,100 @@ _WORDS = {
 }
 
 
-class Tail:
-    """Reads what is new in a store's ledger; records that are there at the beginning are passed over."""
+class FailureStreak:
+    """The attempts at one source since its last answer about a clip, all of which may have failed for its own fault.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._read: dict[str, int] = {}
-        for _ in self.new():
-            pass
+    Attributes:
+        attempts: those attempts; they do not count if the run gives the source up.
+        answered: whether the source said anything of any clip in this run.
+    """
 
-    def new(self) -> Iterator[Record]:
-        """Yields the records that were written since the last call."""
-        for name, size in sorted(self._store.hidden_sizes(FOLDER).items()):
-            if size <= self._read.get(name, 0):
-                continue
-            for line in self._store.read_lines(name, self._read.get(name, 0)):
-                if not line.endswith(b"\n"):
-                    break  # being written
-                self._read[name] = self._read.get(name, 0) + len(line)
-                record = parse_line(line)
-                if record is not None:
-                    yield record
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+        self.answered = False
+
+    def add(self, attempt: Attempt) -> None:
+        """Takes the next attempt."""
+        if attempt.blames_source:
+            self.attempts.append(attempt)
+        elif attempt.unit and attempt.outcome_class not in (OutcomeClass.TRANSIENT, OutcomeClass.RUN_LEVEL):
+            self.attempts.clear()
+            self.answered = True
 
 
 class Progress:
-    """The state of one pass.
+    """Follows one pass while its block runs: `say` gets a line every `interval` seconds, and one at the end.
 
     Args:
-        source: the source's name.
+        source: the pass's source.
         work: the pass's work list.
-        rate_limit: of the source.
-        clock: seconds.
+        store: whose ledger to read.
+        say: takes lines for people.
+        interval: seconds.
+        waiting_until: returns until when the source is left alone, seconds since 1970; 0 if it is not.
+        streak: is told of every attempt.
+
+    Attributes:
+        counts: attempts so far by outcome class.
     """
 
     def __init__(
-        self, source: str, work: WorkList, rate_limit: RateLimit, clock: Callable[[], float] = time.monotonic
+        self,
+        source: Source,
+        work: WorkList,
+        store: ClipStore,
+        say: Callable[[str], None],
+        interval: float,
+        waiting_until: Callable[[], float],
+        streak: FailureStreak,
     ) -> None:
-        self._source = source
-        self._work = work
-        self._limit = rate_limit
-        self._clock = clock
-        self._began = clock()
+        self._source, self._work, self._say, self._interval = source, work, say, interval
+        self._waiting_until, self._streak = waiting_until, streak
+        self._tail = LedgerTail(store)
+        self._began = time.monotonic()
         self._units: set[int] = set()
-        self._clips = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True, name="acquire-progress")
         self.counts: collections.Counter[OutcomeClass] = collections.Counter()
 
-    def add(self, record: Record) -> None:
-        """Counts a record of this pass's source."""
-        if record.source == self._source:
-            self._units.add(hash(record.unit))
-            self._clips += 1
-            self.counts[record.outcome_class] += 1
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
 
-    def remaining_seconds(self) -> float | None:
-        """Returns about how long the pass will take: at the rate so far, or at the rate_limit' if that is slower."""
-        left = self._work.clips - self._clips
-        estimates = []
-        elapsed = self._clock() - self._began
-        if self._clips and elapsed > 0:
-            estimates.append(left * elapsed / self._clips)
-        estimates.append(self._limited_seconds(max(self._work.units - len(self._units), 0)))
-        return max(estimates) if any(estimates) else None
+    def __exit__(self, *unused: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._update()
 
-    def _limited_seconds(self, units: int) -> float:
-        return units_seconds(units, self._limit)
+    def _watch(self) -> None:
+        while not self._ended.wait(self._interval):
+            self._update()
 
-    def line(self) -> str:
-        """Returns one line for people."""
-        elapsed = max(self._clock() - self._began, 1e-9)
+    def _update(self) -> None:
+        for attempt in self._tail.new():
+            if attempt.source == self._source.name:
+                self._units.add(hash(attempt.unit))
+                self.counts[attempt.outcome_class] += 1
+                self._streak.add(attempt)
+        self._say(self._line())
+
+    def _line(self) -> str:
+        clips, units, work = self.counts.total(), len(self._units), self._work
+        elapsed = max(time.monotonic() - self._began, 1e-9)
         words = ", ".join(f"{self.counts[kind]:,} {word}" for kind, word in _WORDS.items() if self.counts[kind])
-        rate = len(self._units) / elapsed * 3600
         line = (
-            f"{self._source}: {self._clips:,} of {self._work.clips:,} clips, {len(self._units):,} of "
-            f"{self._work.units:,} units ({words or 'none yet'}); {rate:,.0f} units/h"
+            f"{self._source.name}: {clips:,} of {work.clips:,} clips, {units:,} of {work.units:,} units "
+            f"({words or 'none yet'}); {units / elapsed * 3600:,.0f} units/h"
         )
-        left = self.remaining_seconds()
-        if left is not None and self._clips < self._work.clips:
+        if clips >= work.clips:
+            return line
+        wait = max(self._waiting_until() - time.time(), 0.0)
+        if wait:
+            line += f"; left alone for {format_duration(wait)}, as it asked"
+        # At the rate so far, or at that of the rate limit if it is slower.
+        at_this_rate = (work.clips - clips) * elapsed / clips if clips else 0.0
+        left = max(at_this_rate, least_seconds(max(work.units - units, 0), self._source.rate_limit), wait)
+        if left:
             end = time.strftime("%a %d %b %H:%M", time.localtime(time.time() + left))
             line += f"; about {format_duration(left)} to go (until {end})"
         return line
-
-
-def units_seconds(units: int, rate_limit: RateLimit) -> float:
-    """Returns the least time that units of a source take at its rate_limit, in seconds."""
-    by_pause = units * sum(rate_limit.pause) / 2
-    by_hour = units / rate_limit.units_per_hour * 3600 if rate_limit.units_per_hour else 0.0
-    return max(by_pause, by_hour)
-
-
-@contextlib.contextmanager
-def shown(progress: Progress, store: Store, say: Callable[[str], None], interval: float) -> Iterator[None]:
-    """Says a line every `interval` seconds, and one at the end, while the block runs."""
-    tail = Tail(store)
-    done = threading.Event()
-
-    def update() -> None:
-        for record in tail.new():
-            progress.add(record)
-        say(progress.line())
-
-    def watch() -> None:
-        while not done.wait(interval):
-            update()
-
-    thread = threading.Thread(target=watch, daemon=True, name="acquire-progress")
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        update()

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from kinetics_tfds.acquire.source import FetchContext
 from kinetics_tfds.acquire.sources.http import open_url
 from kinetics_tfds.acquire.sources.web import Web, outcome_of
-from kinetics_tfds.acquire.store.clip_store import Store
+from kinetics_tfds.acquire.store.clip_store import ClipStore
 from kinetics_tfds.annotations.annotation_set import AnnotationSet
 from kinetics_tfds.annotations.names import is_annotation_file
 from kinetics_tfds.annotations.read import possible_files, read_annotations
@@ -28,7 +28,9 @@ from kinetics_tfds.errors import AnnotationError
 KEPT_IN = "annotations"
 
 
-def read_rows(version: KineticsVersion, store: Store, given: Sequence[str] = (), keep: bool = True) -> AnnotationSet:
+def read_rows(
+    version: KineticsVersion, store: ClipStore, given: Sequence[str] = (), keep: bool = True
+) -> AnnotationSet:
     """Reads the rows of a version: from the given files, or those in the store, or the official ones.
 
     Args:
@@ -83,7 +85,7 @@ def _download(url: str, scratch: pathlib.Path) -> str:
     return str(target)
 
 
-def _keep(file: str, version: KineticsVersion, store: Store, scratch: pathlib.Path) -> None:
+def _keep(file: str, version: KineticsVersion, store: ClipStore, scratch: pathlib.Path) -> None:
     name = os.path.basename(file)
     if not is_annotation_file(name):
         name = f"{version.name}_{name}"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Container, Iterable
+import math
+from collections.abc import Callable, Iterable
 
 from kinetics_tfds.acquire.config import RetrySettings
-from kinetics_tfds.acquire.ledger.attempts import AttemptsByClip, LastAttempt
-from kinetics_tfds.acquire.ledger.records import clip_key
+from kinetics_tfds.acquire.ledger.attempts_by_clip import AttemptsByClip, LastAttempt
 from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.annotations.clip import Clip
 
-_NEVER = float("inf")
+NEVER = math.inf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,31 +26,31 @@ class RetryRules:
     """
 
     retry: RetrySettings
-    began: float
+    began: float = 0.0
     force: frozenset[OutcomeClass] = frozenset()
 
 
-def due_at(key: str, state: LastAttempt | None, rules: RetryRules) -> float:
-    """Returns when a row may be tried at a source, seconds since 1970; infinity for never.
+def next_try(key: str, last: LastAttempt | None, rules: RetryRules) -> float:
+    """Returns when a clip may be tried at a source, seconds since 1970; `NEVER` if its last answer there is final.
 
     Args:
-        key: the row's, for jitter that does not change from process to process.
-        state: where the row stands there; None if it was never tried.
+        key: `Clip.key`, for jitter that does not change from process to process.
+        last: its last attempt there; None if it was never tried.
         rules: see `RetryRules`.
     """
-    if state is None:
+    if last is None:
         return 0.0
-    kind, retry = state.reason.outcome_class, rules.retry
-    if kind in rules.force and state.time < rules.began:
+    kind, retry = last.reason.outcome_class, rules.retry
+    if kind in rules.force and last.time < rules.began:
         return 0.0
     if kind in (OutcomeClass.DONE, OutcomeClass.RUN_LEVEL):  # a stored clip that is asked for again was lost
         return 0.0
-    if kind is OutcomeClass.TRANSIENT and state.attempts < retry.attempts:
-        wait = min(retry.first_wait * 2.0 ** (state.attempts - 1), retry.longest_wait)
-        return state.time + wait * (1 + jitter(f"{key}#{state.attempts}") / 4)
-    if kind is OutcomeClass.AMBIGUOUS and state.attempts <= retry.rechecks:
-        return state.time + retry.recheck_hours * 3600
-    return _NEVER
+    if kind is OutcomeClass.TRANSIENT and last.attempts < retry.attempts:
+        wait = min(retry.first_wait * 2.0 ** (last.attempts - 1), retry.longest_wait)
+        return last.time + wait * (1 + jitter(f"{key}#{last.attempts}") / 4)
+    if kind is OutcomeClass.AMBIGUOUS and last.attempts <= retry.rechecks:
+        return last.time + retry.recheck_hours * 3600
+    return NEVER
 
 
 def jitter(text: str) -> float:
@@ -64,56 +64,51 @@ class Schedule:
 
     Attributes:
         now: to be tried now.
-        next_at: when the first of those to be tried later in this run is due; None if there are none.
-        last_at: when the last of them is.
-        later: how many those are.
-        another_day: how many wait for a later run.
-        done_with: how many are not tried again.
+        later: how many are to be tried later in this run.
+        later_at: when the last of those is due, seconds since 1970; 0 if there are none.
+        another_day: how many are ambiguous, and are checked again by a later run.
+        final: how many are not tried again.
     """
 
     now: tuple[Clip, ...]
-    next_at: float | None
-    last_at: float | None
     later: int
+    later_at: float
     another_day: int
-    done_with: int
+    final: int
 
 
 def make_schedule(
     clips: Iterable[Clip],
-    have: Container[str],
-    states: AttemptsByClip,
+    have: Callable[[Clip], bool],
+    attempts: AttemptsByClip,
     source: str,
     rules: RetryRules,
     now: float,
 ) -> Schedule:
-    """Sorts rows by whether to try them at a source.
+    """Sorts rows by when to try them at a source.
 
     Args:
         clips: the rows that are wanted.
-        have: keys of the rows that the store has.
-        states: where rows stand, from the ledger.
+        have: whether the store has a row's clip.
+        attempts: the ledger.
         source: the source's name.
         rules: waits, limits and what is forced.
         now: seconds since 1970.
     """
     ready: list[Clip] = []
-    times: list[float] = []
-    another_day = done_with = 0
+    later = another_day = final = 0
+    later_at = 0.0
     for clip in clips:
-        key = clip_key(clip)
-        if key in have:
+        if have(clip):
             continue
-        state = states.get(key, source)
-        due = due_at(key, state, rules)
-        if due <= now:
+        last = attempts.get(clip.key, source)
+        moment = next_try(clip.key, last, rules)
+        if moment <= now:
             ready.append(clip)
-        elif due == _NEVER:
-            done_with += 1
-        elif state is not None and state.reason.outcome_class is OutcomeClass.AMBIGUOUS:
+        elif moment == NEVER:
+            final += 1
+        elif last is not None and last.reason.outcome_class is OutcomeClass.AMBIGUOUS:
             another_day += 1
         else:
-            times.append(due)
-    return Schedule(
-        tuple(ready), min(times, default=None), max(times, default=None), len(times), another_day, done_with
-    )
+            later, later_at = later + 1, max(later_at, moment)
+    return Schedule(tuple(ready), later, later_at, another_day, final)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import contextlib
 import dataclasses
 import itertools
@@ -11,16 +10,19 @@ import logging
 import os
 import pathlib
 import shutil
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from kinetics_tfds.acquire.config import AcquireConfig
-from kinetics_tfds.acquire.ledger.records import LedgerWriter, Record
-from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
+from kinetics_tfds.acquire.ledger.attempt import Attempt
+from kinetics_tfds.acquire.ledger.ledger_files import LedgerWriter
+from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason, redact
 from kinetics_tfds.acquire.rate_limit import RateLimiter
-from kinetics_tfds.acquire.run.stop import stop_file, stopping
+from kinetics_tfds.acquire.run.stop import check_stop, stop_file, stopping
 from kinetics_tfds.acquire.run.work_list import WorkItem
-from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, Source, StoppedError
+from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, Source
 from kinetics_tfds.acquire.sources.http import raise_if_full
 from kinetics_tfds.acquire.store.clip_store import clip_path, open_store
 from kinetics_tfds.acquire.transcode.clip_file import Finished, Job
@@ -32,6 +34,8 @@ from kinetics_tfds.workers import TaskFuture
 
 _log = logging.getLogger(__name__)
 _SPACE_CHECK_SECONDS = 2.0
+# How long threads may take to wind up; one that waits for a stalled connection is left behind then.
+_WIND_UP_SECONDS = 4.0
 _FETCH = "fetch"
 
 
@@ -55,29 +59,26 @@ class Task:
 
 
 class Worker:
-    """Works on units of one source until there are none, or the run stops. Use as a context manager.
-
-    Args:
-        task: what to do.
-    """
+    """Works on units of one source until there are none, or the run stops. Use as a context manager."""
 
     def __init__(self, task: Task) -> None:
-        self._task = task
-        self._config = task.config
-        (self._source,) = task.config.only([task.source]).sources
-        self._store = open_store(task.store)
+        self.task, self.config = task, task.config
+        (self.source,) = task.config.only([task.source]).sources
+        self.store = open_store(task.store)
+        self.cache = cache_of(self.source, task.config)
         self._stop_file = stop_file(task.config, task.run)
         self._stack = contextlib.ExitStack()
         self._failure: BaseException | None = None
         self._space_checked = 0.0
         self._numbers = itertools.count()
-        self._folders: list[pathlib.Path] = []  # of units that are done, empty
+        self._empty: list[pathlib.Path] = []  # folders of finished units
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Worker:
-        self._scratch = self._stack.enter_context(self._store.scratch())
-        self._ledger = self._stack.enter_context(LedgerWriter(self._store))
-        self._pool = shared_pool(self._config.workers)
-        self._rate_limiter = rate_limiter_of(self._source, self._config, self._task.run)
+        self.scratch = self._stack.enter_context(self.store.scratch())
+        self.ledger = self._stack.enter_context(LedgerWriter(self.store))
+        self.pool = shared_pool(self.config.workers)
+        self.limiter = rate_limiter_of(self.source, self.config, self.task.run)
         return self
 
     def __exit__(self, *unused: object) -> None:
@@ -88,79 +89,100 @@ class Worker:
 
         Raises:
             AcquireError: the run cannot go on (disk full, refusals, a signal). What was in flight is not recorded.
+            WorkerError: the processes that cut are killed from outside again and again.
         """
         counts: collections.Counter[OutcomeClass] = collections.Counter()
-        # Units that wait for their clips to be finished hold a thread, but no place at the source.
-        size = self._source.rate_limit.concurrency + self._pool.workers
-        with concurrent.futures.ThreadPoolExecutor(size, thread_name_prefix=f"acquire-{self._source.name}") as threads:
-            flying: set[concurrent.futures.Future] = set()
-            for item in items:
-                if self._failure is not None:
-                    break
-                flying.add(threads.submit(self._try, item))
-                if len(flying) >= 2 * size:
-                    # Any of them: one long archive or slow video must not leave the other threads without work.
-                    done, flying = concurrent.futures.wait(flying, return_when=concurrent.futures.FIRST_COMPLETED)
-                    counts += sum((future.result() for future in done), collections.Counter())
-            counts += sum((future.result() for future in flying), collections.Counter())
+        iterator = iter(items)
+
+        def work() -> None:
+            while True:
+                with self._lock:
+                    item = None if self._failure is not None else next(iterator, None)
+                if item is None:
+                    return
+                done = self._try(item)
+                with self._lock:
+                    counts.update(done)
+
+        # Units that wait for their clips to be finished hold a thread, but no slot at the source. Daemons: at the end,
+        # Python must not wait for a thread that waits for a server.
+        size = self.source.rate_limit.concurrency + self.pool.workers
+        name = f"acquire-{self.source.name}"
+        threads = [threading.Thread(target=work, daemon=True, name=name) for _ in range(size)]
+        for thread in threads:
+            thread.start()
+        self._join(threads)
         if self._failure is not None:
-            raise_if_full(self._failure, self._scratch / "any")
+            raise_if_full(self._failure, self.scratch / "any")
             raise self._failure
+        check_stop()
         return counts
+
+    def _join(self, threads: list[threading.Thread]) -> None:
+        give_up = None
+        for thread in threads:
+            while thread.is_alive() and (give_up is None or time.monotonic() < give_up):
+                thread.join(0.1)
+                if give_up is None and self._ending():
+                    give_up = time.monotonic() + _WIND_UP_SECONDS
+
+    def _ending(self) -> bool:
+        return self._failure is not None or stopping.is_set() or self._stop_file.exists()
 
     def check(self) -> None:
         """Raises where work must end: a signal, another thread's failure, a full disk."""
-        if self._failure is not None or stopping.is_set() or self._stop_file.exists():
-            raise StoppedError("The run was asked to stop.", "Run the same command again: it goes on where it stopped.")
+        check_stop(self._ending())
         if time.monotonic() - self._space_checked > _SPACE_CHECK_SECONDS:
             self._space_checked = time.monotonic()
-            self._store.check_space(int(self._config.min_free_gb * 1e9))
+            self.store.check_space(int(self.config.min_free_gb * 1e9))
 
     @contextlib.contextmanager
-    def _folder(self) -> Iterator[pathlib.Path]:
+    def folder(self) -> Iterator[pathlib.Path]:
         """Gives a folder for a unit, with an empty one in it for its source."""
         try:
-            folder = self._folders.pop()
+            folder = self._empty.pop()
         except IndexError:
-            folder = self._scratch / f"{next(self._numbers)}"
+            folder = self.scratch / f"{next(self._numbers)}"
             (folder / _FETCH).mkdir(parents=True)
         try:
             yield folder
         finally:
-            # Half a million units: making and removing folders would be most of what a row costs that is not there.
+            # Half a million units: making and removing folders would be most of the cost of a row that nobody has.
             if os.listdir(folder) == [_FETCH] and not os.listdir(folder / _FETCH):
-                self._folders.append(folder)
+                self._empty.append(folder)
             else:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _try(self, item: WorkItem) -> collections.Counter[OutcomeClass]:
         try:
             self.check()
-            return _Unit(self, item).run()
+            return _UnitRun(self, item).run()
         except BaseException as error:  # one thread's end of the run is the end for all
             if self._failure is None:
                 self._failure = error
             return collections.Counter()
 
 
-class _Unit:
+class _UnitRun:
     """One unit on its way through a worker."""
 
     def __init__(self, worker: Worker, item: WorkItem) -> None:
-        self._worker = worker
-        self._unit = item.unit
-        self._attempts = dict(zip(item.unit.clips, item.attempts, strict=True))
-        self._open = set(item.unit.clips)
+        self._worker, self._unit = worker, item.unit
+        self._open = {
+            clip: new_attempt(clip, worker.source, worker.task.run, item.unit.key, number)
+            for clip, number in zip(item.unit.clips, item.attempts, strict=True)
+        }
         self._counts: collections.Counter[OutcomeClass] = collections.Counter()
         self._refused: Outcome | None = None
+        self._failed: Attempt | None = None
         self._pending: collections.deque[tuple[Clip, Fetched, Job, TaskFuture]] = collections.deque()
         self._numbers = itertools.count()
 
     def run(self) -> collections.Counter[OutcomeClass]:
         worker = self._worker
-        with worker._folder() as folder:
+        with worker.folder() as folder:
             try:
-                with worker._rate_limiter.permit(worker.check) as permit:
+                with worker.limiter.permit(worker.check) as permit:
                     self._fetch(folder)
                     permit.report(self._refused)
                 self._settle(0)
@@ -169,34 +191,39 @@ class _Unit:
             finally:
                 for *_, future in self._pending:
                     future.abandon()
+        if self._counts.keys() <= {OutcomeClass.TRANSIENT}:
+            if self._failed is not None:
+                worker.limiter.count(Outcome(self._failed.reason, self._failed.message))
+        elif OutcomeClass.RUN_LEVEL not in self._counts:
+            worker.limiter.count(None)
         return self._counts
 
     def _fetch(self, folder: pathlib.Path) -> None:
         worker = self._worker
         fetching = folder / _FETCH
-        cache = worker._config.state_folder / "indexes" / worker._source.name
         context = FetchContext(
-            scratch=fetching, check=worker.check, log=_log.info, cache=cache, version=worker._task.version
+            scratch=fetching, check=worker.check, log=_log.info, cache=worker.cache, version=worker.task.version
         )
         try:
-            for item in worker._source.fetch(self._unit, context):
+            for item in worker.source.fetch(self._unit, context):
                 if isinstance(item, FetchFailure):
                     self._record(item.clips, item.outcome)
                     continue
                 for clip in item.clips:
                     job = self._job(clip, item, folder, fetching)
-                    self._pending.append((clip, item, job, submit_job(worker._pool, job)))
+                    self._pending.append((clip, item, job, submit_job(worker.pool, job)))
                 # The source goes on while clips are finished, but never far ahead of them.
-                self._settle(2 * worker._pool.workers)
+                self._settle(2 * worker.pool.workers)
         except (AcquireError, WorkerError):
             raise
         except Exception as error:
-            _log.exception("%s: unit %s", worker._source.name, self._unit.key)
+            outcome = Outcome(Reason.UNEXPECTED, f"{type(error).__name__}: {error}")
+            _log.error("%s: unit %s: %s", worker.source.name, redact(self._unit.key), outcome.message)
             self._settle(0)
-            self._record(tuple(self._open), Outcome(Reason.UNEXPECTED, f"{type(error).__name__}: {error}"))
+            self._record(tuple(self._open), outcome)
 
     def _job(self, clip: Clip, item: Fetched, folder: pathlib.Path, fetching: pathlib.Path) -> Job:
-        config = self._worker._config
+        config = self._worker.config
         owned = fetching in item.video.parents
         return Job(
             video=str(item.video),
@@ -222,14 +249,17 @@ class _Unit:
             else:
                 self._record((clip,), done)
             last_of_file = all(other.video != item.video for _, other, *_ in self._pending)
-            if last_of_file and self._worker._scratch in item.video.parents:
+            if last_of_file and self._worker.scratch in item.video.parents:
                 item.video.unlink(missing_ok=True)
 
     def _store(self, clip: Clip, item: Fetched, done: Finished) -> None:
+        attempt = self._open.get(clip)
+        if attempt is None:
+            return
         finished = pathlib.Path(done.path)
         path = clip_path(clip, finished.suffix)
-        # Written down first: a crash in between leaves a record whose clip still lies in scratch, where `recover` finds
-        # it, and never a clip that nobody knows the origin of.
+        # Recorded first: a crash in between leaves a record whose clip still lies in scratch, where `reclaim` finds it,
+        # and never a clip that nobody knows the origin of.
         self._record(
             (clip,),
             Outcome(Reason.STORED),
@@ -241,47 +271,28 @@ class _Unit:
             duration=done.duration,
         )
         try:
-            self._worker._store.publish(finished, path)
+            self._worker.store.publish(finished, path)
         except Exception as error:
             self._counts[OutcomeClass.DONE] -= 1
-            self._open.add(clip)
+            self._open[clip] = attempt
             self._record((clip,), Outcome(Reason.UNEXPECTED, f"could not be stored: {error}"))
 
-    def _record(self, clips: tuple[Clip, ...], outcome: Outcome, **stored) -> None:
-        clips = tuple(clip for clip in clips if clip in self._open)
+    def _record(self, clips: tuple[Clip, ...], outcome: Outcome, **stored: Any) -> None:
+        ended = [
+            self._open.pop(clip).with_outcome(outcome, time.time(), **stored) for clip in clips if clip in self._open
+        ]
+        self._worker.ledger.write(ended)
         if outcome.outcome_class is OutcomeClass.RUN_LEVEL:
             self._refused = outcome
-        worker = self._worker
-        now = time.time()
-        worker._ledger.write(
-            make_record(
-                clip, outcome, worker._source, worker._task.run, self._unit.key, self._attempts[clip], now, **stored
-            )
-            for clip in clips
-        )
-        self._open.difference_update(clips)
-        self._counts[outcome.outcome_class] += len(clips)
+        self._failed = next((attempt for attempt in ended if attempt.blames_source), self._failed)
+        self._counts[outcome.outcome_class] += len(ended)
 
 
-def make_record(
-    clip: Clip, outcome: Outcome, source: Source, run: str, unit: str, attempt: int, now: float, **stored
-) -> Record:
-    """Returns the ledger's record of one attempt."""
-    return Record(
-        split=str(clip.split),
-        youtube_id=clip.youtube_id,
-        time_start=clip.time_start,
-        time_end=clip.time_end,
-        source=source.name,
-        unit=unit,
-        outcome_class=outcome.outcome_class,
-        reason=outcome.reason,
-        message=outcome.message,
-        time=now,
-        attempt=attempt,
-        fetcher=source.fetcher,
-        run=run,
-        **stored,
+def new_attempt(clip: Clip, source: Source, run: str, unit: str, number: int) -> Attempt:
+    """Returns an attempt that has not ended yet."""
+    reason = Reason.UNEXPECTED
+    return Attempt(
+        clip=clip, source=source.name, reason=reason, unit=unit, attempt=number, fetcher=source.fetcher, run=run
     )
 
 

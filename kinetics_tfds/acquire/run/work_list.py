@@ -1,24 +1,20 @@
-"""The work list of a pass: units in files, a shard a file, so that no graph and no message grows with the rows."""
+"""The work list of a pass: its units in shard files, so that no Beam graph and no message grows with the rows."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import pathlib
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-from kinetics_tfds.acquire.ledger.attempts import AttemptsByClip
-from kinetics_tfds.acquire.ledger.records import clip_key
-from kinetics_tfds.acquire.outcome import Reason
+from kinetics_tfds.acquire.ledger.attempts_by_clip import AttemptsByClip
 from kinetics_tfds.acquire.source import Unit
-from kinetics_tfds.acquire.store.clip_store import Store
-from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.acquire.store.clip_store import ClipStore
+from kinetics_tfds.annotations.clip import Clip
 
-_CLIPS_A_SHARD = 256
-_MOST_SHARDS = 256  # files that are open at once while the list is written
+FOLDER = "work"
+_CLIPS_PER_SHARD = 256
+_MAX_SHARDS = 256
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,8 +43,8 @@ class WorkList:
 
     folder: str
     shards: int
-    units: int
-    clips: int
+    units: int = 0
+    clips: int = 0
 
     def shard_name(self, number: int) -> str:
         """Returns the hidden file of a shard."""
@@ -56,12 +52,7 @@ class WorkList:
 
 
 def write_work(
-    store: Store,
-    folder: str,
-    units: Iterable[Unit],
-    expected_clips: int,
-    states: AttemptsByClip,
-    source: str,
+    store: ClipStore, folder: str, units: Iterable[Unit], expected_clips: int, attempts: AttemptsByClip, source: str
 ) -> WorkList:
     """Writes units into shard files; which shard a unit goes to depends on its key alone.
 
@@ -70,60 +61,30 @@ def write_work(
         folder: hidden folder to write into.
         units: the units; taken one by one.
         expected_clips: about how many clips they have.
-        states: where rows stand, for the numbers of attempts.
+        attempts: the ledger, for the numbers of the attempts.
         source: the source's name.
     """
-    shards = max(1, min(_MOST_SHARDS, expected_clips // _CLIPS_A_SHARD))
-    count = clips = 0
-    made = WorkList(folder, shards, 0, 0)
-    with store.scratch() as scratch, contextlib.ExitStack() as stack:
-        paths = [scratch / f"{number}" for number in range(shards)]
-        files = [stack.enter_context(open(path, "wb")) for path in paths]
-        for unit in units:
-            attempts = tuple(next_attempt(clip, states, source) for clip in unit.clips)
-            files[_shard(unit.key, shards)].write(_line(WorkItem(unit, attempts)))
-            count, clips = count + 1, clips + len(unit.clips)
-        for number, (path, file) in enumerate(zip(paths, files, strict=True)):
-            file.close()
-            # No run outlives a power cut, and the next one makes its own list.
-            store.write_hidden(made.shard_name(number), pathlib.Path(path).read_bytes(), sync=False)
-    return dataclasses.replace(made, units=count, clips=clips)
+    shards = [bytearray() for _ in range(max(1, min(_MAX_SHARDS, expected_clips // _CLIPS_PER_SHARD)))]
+    work = WorkList(folder, len(shards))
+    for unit in units:
+        digest = hashlib.sha256(unit.key.encode("utf-8", "surrogatepass")).digest()
+        values = {
+            "key": unit.key,
+            "clips": [clip.to_row() for clip in unit.clips],
+            "attempts": [attempts.next_number(clip.key, source) for clip in unit.clips],
+            "others": [clip.to_row() for clip in unit.others],
+        }
+        line = json.dumps(values, separators=(",", ":")).encode("ascii") + b"\n"
+        shards[int.from_bytes(digest[:8], "big") % len(shards)] += line
+        work = dataclasses.replace(work, units=work.units + 1, clips=work.clips + len(unit.clips))
+    for number, lines in enumerate(shards):
+        store.write_hidden(work.shard_name(number), bytes(lines))
+    return work
 
 
-def read_work(store: Store, name: str) -> Iterator[WorkItem]:
+def read_work(store: ClipStore, name: str) -> Iterator[WorkItem]:
     """Yields the items of one shard file."""
     for line in store.read_lines(name):
         values = json.loads(line)
-        rows = values["clips"]
-        clips = tuple(_clip(*row[:-1]) for row in rows)
-        others = tuple(_clip(*row) for row in values.get("others", ()))
-        yield WorkItem(Unit(values["key"], clips, others), tuple(row[-1] for row in rows))
-
-
-def _line(item: WorkItem) -> bytes:
-    rows = [
-        [clip.split, clip.youtube_id, clip.time_start, clip.time_end, clip.label, attempt]
-        for clip, attempt in zip(item.unit.clips, item.attempts, strict=True)
-    ]
-    values: dict[str, Any] = {"key": item.unit.key, "clips": rows}
-    if item.unit.others:
-        values["others"] = [
-            [clip.split, clip.youtube_id, clip.time_start, clip.time_end, clip.label] for clip in item.unit.others
-        ]
-    return json.dumps(values, separators=(",", ":")).encode("ascii") + b"\n"
-
-
-def _clip(split: str, video: str, start: float, end: float, label: str | None) -> Clip:
-    return Clip(Split(split), video, start, end, label)
-
-
-def next_attempt(clip: Clip, states: AttemptsByClip, source: str) -> int:
-    """Returns the number of a row's next attempt at a source, from 1."""
-    state = states.get(clip_key(clip), source)
-    if state is None or state.reason is Reason.STORED:  # never tried, or stored once and lost since
-        return 1
-    return state.attempts + 1
-
-
-def _shard(key: str, shards: int) -> int:
-    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big") % shards
+        clips, others = (tuple(map(Clip.from_row, values[field])) for field in ("clips", "others"))
+        yield WorkItem(Unit(values["key"], clips, others), tuple(values["attempts"]))

@@ -1,8 +1,7 @@
-"""The clip store: a folder or bucket that holds whole clips, and a hidden folder with all that a run must remember.
+"""The clip store: a folder or bucket that holds whole clips, and a hidden folder with all that runs must remember.
 
-A clip becomes visible by one rename (or one finished upload), after it was checked; until then it lies under the hidden
-folder, in a scratch folder of its process. Scratch folders of dead processes are known by their lock, which dies with
-them, and are removed by whoever comes next.
+A clip becomes visible by one rename, or one finished upload, after it was checked. Until then it lies in a scratch
+folder of its process: below the hidden folder, or for a bucket in this machine's temporary folder.
 """
 
 from __future__ import annotations
@@ -11,102 +10,182 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import posixpath
 import re
-from collections.abc import Iterator
-from typing import Protocol
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
 
+from kinetics_tfds.acquire.store.append_file import AppendFile, BucketAppendFile, LocalAppendFile, sync_to_disk
+from kinetics_tfds.acquire.store.scratch import abandoned_folders, scratch_folder
 from kinetics_tfds.annotations.clip import VIDEO_ID, Clip
-from kinetics_tfds.clips.listing import Listing
-from kinetics_tfds.errors import AcquireError
+from kinetics_tfds.clips.listing import Listing, list_folder
+from kinetics_tfds.errors import AcquireError, ClipsError
+from kinetics_tfds.file_systems import is_local
 
 HIDDEN = ".acquire"
 _NOT_IN_FOLDER = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 
 
-class Appender(Protocol):
-    """A file that only grows."""
+class ClipStore:
+    """A store in a folder of this machine or of a network file system, or in a bucket that fsspec has a driver for.
 
-    def append(self, data: bytes, sync: bool = True) -> None:
-        """Adds whole lines; when this returns they outlive the process, and with `sync` a power cut."""
-        ...
+    Attributes:
+        root: the absolute folder, or the bucket's URL without a slash at its end.
+        is_local: whether it is a folder.
+        scratch_base: local folder of the scratch folders of this machine's processes.
+    """
 
-    def close(self) -> None:
-        """Ends the file, and makes all of it safe."""
-        ...
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        import fsspec
 
-
-class Store(Protocol):
-    """What acquiring needs of the place that clips go to."""
-
-    root: str
+        path = os.fspath(root)
+        self.is_local = is_local(path)
+        try:
+            if self.is_local:
+                self.root = self._base = os.path.abspath(os.path.expanduser(path))
+                self._files = fsspec.filesystem("file")
+            else:
+                self.root = path.rstrip("/")
+                self._files, base = fsspec.core.url_to_fs(self.root)
+                self._base = base.rstrip("/")
+        except (ImportError, ValueError) as error:
+            raise AcquireError(
+                f"The store {path!r} cannot be opened: {error}.",
+                "Install the fsspec driver of this scheme (gcsfs for gs://, s3fs for s3://), or name a local folder.",
+            ) from error
+        self.scratch_base = (
+            pathlib.Path(self.root, HIDDEN, "tmp")
+            if self.is_local
+            else pathlib.Path(tempfile.gettempdir(), "kinetics_acquire")
+        )
 
     def listing(self) -> Listing:
-        """Lists the clips and files that are there; empty for a new store."""
-        ...
+        """Lists the clips and other files; empty for a new store."""
+        try:
+            return list_folder(self.root)
+        except ClipsError as error:
+            try:
+                self._files.ls(self._base)
+            except FileNotFoundError:
+                pass
+            except Exception:  # each driver brings its own classes
+                raise error from None
+            return Listing(self.root, (), ())
+
+    def sizes(self, paths: Iterable[str]) -> dict[str, int]:
+        """Returns the bytes of visible files; 0 for one that cannot be read."""
+        if self.is_local:
+            return {path: _local_size(self._path(path)) for path in paths}
+        found = self._files.find(self._base, detail=True)
+        return {path: int((found.get(self._path(path)) or {}).get("size") or 0) for path in paths}
+
+    def local_path(self, relative: str, folder: str) -> str:
+        """Returns the local path of a visible file, or of a copy in `folder` where the store is a bucket."""
+        if self.is_local:
+            return self._path(relative)
+        copy = os.path.join(folder, relative.replace("/", "_"))
+        self._files.get_file(self._path(relative), copy)
+        return copy
+
+    def publish(self, path: pathlib.Path, relative: str) -> None:
+        """Makes a finished local file visible at `relative`, all at once, and takes it over."""
+        target = self._path(relative)
+        self._files.makedirs(posixpath.dirname(target), exist_ok=True)
+        if not self.is_local:
+            self._files.put_file(str(path), target)
+            path.unlink()
+            return
+        sync_to_disk(path)
+        folder, name = os.path.split(target)
+        if path.stat().st_dev != os.stat(folder).st_dev:  # a class's folder that is a link to another disk
+            copy = pathlib.Path(folder, f".{name}.part")
+            shutil.copyfile(path, copy)
+            sync_to_disk(copy)
+            path.unlink()
+            path = copy
+        os.replace(path, target)
+        sync_to_disk(folder)
 
     def scratch(self) -> contextlib.AbstractContextManager[pathlib.Path]:
         """Gives this process a local folder until the block ends; cleans up after dead processes first."""
-        ...
+        return scratch_folder(self.scratch_base)
 
-    def left_behind(self) -> Iterator[pathlib.Path]:
+    def abandoned_files(self) -> Iterator[pathlib.Path]:
         """Yields the files that dead processes of this machine left in their scratch folders."""
-        ...
-
-    def run_folder(self, run: str) -> contextlib.AbstractContextManager[str]:
-        """Gives a run a hidden folder that all its workers reach, until the block ends or, on a disk, a crash."""
-        ...
-
-    def publish(self, path: pathlib.Path, relative: str) -> None:
-        """Makes a finished file visible at `relative`, all at once, and takes it over."""
-        ...
+        for folder in abandoned_folders(self.scratch_base):
+            yield from [path for path in folder.rglob("*") if path.is_file()]
 
     def check_space(self, min_free: int) -> None:
-        """Raises `AcquireError` where fewer than `min_free` bytes are free on the disks in use."""
-        ...
-
-    def appender(self, name: str) -> Appender:
-        """Opens a new hidden file for appending."""
-        ...
-
-    def list_hidden(self, folder: str) -> list[str]:
-        """Returns the names of the hidden files directly in a folder, sorted; none where there is no folder."""
-        ...
+        """Raises `AcquireError` where fewer than `min_free` bytes are free on the disk in use."""
+        place = self.root if self.is_local else tempfile.gettempdir()
+        free = shutil.disk_usage(place).free
+        if free < min_free:
+            raise disk_full(place, free, min_free)
 
     def hidden_sizes(self, folder: str) -> dict[str, int]:
-        """Returns the sizes in bytes of the files that `list_hidden` names."""
-        ...
+        """Returns the hidden files directly in a folder with their bytes, by name; empty where it does not exist."""
+        try:
+            found = self._files.ls(self._path(HIDDEN, folder), detail=True, refresh=True)
+        except FileNotFoundError:
+            return {}
+        sizes = {entry["name"]: int(entry["size"] or 0) for entry in found if entry["type"] == "file"}
+        return {f"{folder}/{posixpath.basename(path)}": sizes[path] for path in sorted(sizes)}
 
     def read_lines(self, name: str, skip: int = 0) -> Iterator[bytes]:
-        """Yields the lines of a hidden file, after its first `skip` bytes."""
-        ...
+        """Yields the lines of a hidden file, after its first `skip` bytes.
 
-    def write_hidden(self, name: str, data: bytes, sync: bool = True) -> None:
-        """Writes a hidden file, all at once; without `sync`, it need not survive a power cut."""
-        ...
+        Raises:
+            FileNotFoundError: it does not exist.
+        """
+        with self._files.open(self._path(HIDDEN, name), "rb") as file:
+            file.seek(skip)
+            yield from file
 
-    def remove_hidden(self, folder: str) -> None:
-        """Removes a hidden folder and all in it, if it is there."""
-        ...
+    def write_hidden(self, name: str, data: bytes) -> None:
+        """Writes a hidden file; one that exists is replaced. It need not survive a power cut."""
+        target = self._path(HIDDEN, name)
+        self._files.makedirs(posixpath.dirname(target), exist_ok=True)
+        self._files.pipe_file(target, data)
+
+    def append_file(self, name: str) -> AppendFile:
+        """Opens a hidden file for appending."""
+        return LocalAppendFile(self._path(HIDDEN, name)) if self.is_local else BucketAppendFile(name, self.write_hidden)
+
+    def remove_hidden(self, name: str) -> None:
+        """Removes a hidden file, or a hidden folder with all in it, if it exists."""
+        with contextlib.suppress(FileNotFoundError):
+            self._files.rm(self._path(HIDDEN, name), recursive=True)
+
+    def _path(self, *names: str) -> str:
+        return posixpath.join(self._base, *names)
 
 
-def open_store(root: str | os.PathLike[str], create: bool = True) -> Store:
+def open_store(root: str | os.PathLike[str], create: bool = True) -> ClipStore:
     """Opens a store.
 
     Args:
-        root: a local folder, or a bucket's URL (`gs://`, `s3://`, `memory://`) that fsspec has a driver for.
-        create: make it where it is not there yet; off for reports, which change nothing.
+        root: a local folder, or a bucket's URL (`gs://`, `s3://`, `memory://`).
+        create: make a local one that does not exist; off for reports, which change nothing.
 
     Raises:
-        AcquireError: the folder is not there, or cannot be made or written.
+        AcquireError: it does not exist, or cannot be made or written, or its URL has no driver.
     """
-    path = os.fspath(root)
-    if "://" in path:
-        from kinetics_tfds.acquire.store.bucket import BucketStore  # only buckets need fsspec
-
-        return BucketStore(path)
-    from kinetics_tfds.acquire.store.local import LocalStore
-
-    return LocalStore(path, create)
+    store = ClipStore(root)
+    if not store.is_local:
+        return store
+    if not create:
+        if not os.path.isdir(store.root):
+            raise AcquireError(f"No store {store.root!r} exists.", "Check --store: it names the folder of clips.")
+        return store
+    try:
+        pathlib.Path(store.root, HIDDEN).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AcquireError(
+            f"The store {store.root!r} cannot be written: {error.strerror or error}.",
+            "Give this user the right to write there, or name another folder with --store.",
+        ) from error
+    return store
 
 
 def clip_path(clip: Clip, suffix: str = ".mp4") -> str:
@@ -128,9 +207,8 @@ def clip_path(clip: Clip, suffix: str = ".mp4") -> str:
             f"The row {clip.id!r} of {clip.split} has no valid video id: {clip.youtube_id!r}.",
             "Put the annotation file right: an id is 11 characters out of A-Z, a-z, 0-9, - and _.",
         )
-    if clip.label is None:
-        return f"{clip.split}/{clip.id}{suffix}"
-    return f"{clip.split}/{folder_name(clip.label)}/{clip.id}{suffix}"
+    folder = "" if clip.label is None else f"{folder_name(clip.label)}/"
+    return f"{clip.split}/{folder}{clip.id}{suffix}"
 
 
 def folder_name(label: str) -> str:
@@ -141,6 +219,13 @@ def folder_name(label: str) -> str:
     """
     name = _NOT_IN_FOLDER.sub("_", label).strip().strip(".")
     return name.encode("utf-8", "replace")[:200].decode("utf-8", "ignore") or "_"
+
+
+def _local_size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:  # a link to nowhere
+        return 0
 
 
 def file_digest(path: pathlib.Path) -> tuple[str, int]:

@@ -1,74 +1,46 @@
-"""Scratch folders that are known to be dead when their process is, even if it was killed."""
+"""Scratch folders of processes: whoever finds one can tell whether its process still lives, even if it was killed."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import secrets
 import shutil
 from collections.abc import Iterator
 
+from kinetics_tfds.locks import try_lock
+
 _LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def folder(base: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Makes a folder under `base` that is removed when the block ends, or by `remove_dead` after a crash."""
-    path = base / f"{os.getpid()}-{secrets.token_hex(4)}"
-    lock = path.with_suffix(_LOCK)
-    descriptor = _hold(lock)
+def scratch_folder(base: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a new folder under `base`, which is removed when the block ends; removes those of dead processes first."""
+    for path in abandoned_folders(base):
+        shutil.rmtree(path, ignore_errors=True)
+    name = f"{os.getpid()}-{secrets.token_hex(4)}"
+    unlocked = base / f".new-{name}"
+    unlocked.mkdir(parents=True)
+    lock = try_lock(unlocked / _LOCK)
+    path = unlocked.rename(base / name)  # nobody sees it before it is locked
     try:
-        path.mkdir()
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-        lock.unlink(missing_ok=True)
-        os.close(descriptor)
+        if lock is not None:
+            os.close(lock)
 
 
-def _hold(lock: pathlib.Path) -> int:
-    while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # Someone who cleaned up may have removed the file between its making and its locking.
+def abandoned_folders(base: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields the scratch folders of dead processes under `base`; each stays locked while it is looked at."""
+    for path in base.glob("[0-9]*"):
         try:
-            if os.fstat(descriptor).st_ino == lock.stat().st_ino:
-                return descriptor
-        except FileNotFoundError:
-            pass
-        os.close(descriptor)
-
-
-def remove_dead(base: pathlib.Path) -> int:
-    """Removes the scratch folders under `base` that no living process holds, and returns how many."""
-    removed = 0
-    for path in dead(base):
-        shutil.rmtree(path, ignore_errors=True)
-        path.with_suffix(_LOCK).unlink(missing_ok=True)
-        removed += 1
-    return removed
-
-
-def files_of_dead(base: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields the files in the folders that `remove_dead` would remove."""
-    for folder in dead(base):
-        yield from [path for path in folder.rglob("*") if path.is_file()]
-
-
-def dead(base: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields the scratch folders under `base` that no living process holds; each is held while it is looked at."""
-    for lock in base.glob(f"*{_LOCK}"):
-        try:
-            descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
+            lock = try_lock(path / _LOCK)
+        except OSError:  # removed meanwhile
             continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            pass  # held: its process lives
-        else:
-            yield lock.with_suffix("")
-        finally:
-            os.close(descriptor)
+        if lock is not None:
+            try:
+                yield path
+            finally:
+                os.close(lock)

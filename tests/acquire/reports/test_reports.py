@@ -13,10 +13,11 @@ import pytest
 from media import make_video
 
 from kinetics_tfds.acquire.config import AcquireConfig
-from kinetics_tfds.acquire.ledger.records import LedgerWriter, Record
+from kinetics_tfds.acquire.ledger.attempt import Attempt
+from kinetics_tfds.acquire.ledger.ledger_files import LedgerWriter
 from kinetics_tfds.acquire.outcome import Reason
 from kinetics_tfds.acquire.reports import doctor
-from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_standings
+from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_statuses
 from kinetics_tfds.acquire.reports.snapshot import compare, read_snapshot, take_snapshot
 from kinetics_tfds.acquire.run.passes import Run, acquire
 from kinetics_tfds.acquire.run.rows import read_rows
@@ -24,6 +25,7 @@ from kinetics_tfds.acquire.source import RateLimit
 from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.acquire.store.clip_store import open_store
+from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.cli.main import main
 
@@ -66,14 +68,10 @@ def made(tmp_path_factory) -> pathlib.Path:
     next((root / "store").rglob(f"{video_id('lost')}*.mp4")).unlink()
     with LedgerWriter(store) as ledger:
         ledger.write(
-            Record(
-                split="validation",
-                youtube_id=video_id(name),
-                time_start=1,
-                time_end=3,
+            Attempt(
+                clip=Clip(Split.VALIDATION, video_id(name), 1, 3),
                 source=end[0],
                 reason=end[1],
-                outcome_class=end[1].outcome_class,
                 message=f"said of {name}",
                 time=1_800_000_000.0,
             )
@@ -91,7 +89,7 @@ def run(capsys, *arguments) -> str:
 def test_where_every_row_stands(made):
     store = open_store(made / "store")
     clips = read_rows(VERSION, store).clips
-    found = {row.clip.youtube_id: (row.standing, str(row.reason)) for row in find_standings(clips, store, VERSION)}
+    found = {row.clip.youtube_id: (row.status, str(row.reason)) for row in find_statuses(clips, store, VERSION)}
     assert found == {
         video_id("there_a"): (ClipStatus.THERE, "stored"),
         video_id("there_b"): (ClipStatus.THERE, "stored"),
@@ -101,40 +99,40 @@ def test_where_every_row_stands(made):
         video_id("age"): (ClipStatus.NEEDS_ACCESS, "age_restricted"),
         video_id("timeout"): (ClipStatus.PENDING, "timeout"),
         video_id("unclear"): (ClipStatus.PENDING, "unavailable"),
-        video_id("mirror"): (ClipStatus.PENDING, "not_in_source"),
-        video_id("server"): (ClipStatus.PENDING, "gone"),  # HTTP 404 there: the video may play
-        video_id("half"): (ClipStatus.PENDING, "damaged"),
-        video_id("</script>"): (ClipStatus.PENDING, "not_in_source"),
-        video_id("never"): (ClipStatus.PENDING, "not_in_source"),
+        video_id("mirror"): (ClipStatus.FAILED, "not_in_source"),
+        video_id("server"): (ClipStatus.FAILED, "gone"),  # HTTP 404 there: the video may play
+        video_id("half"): (ClipStatus.FAILED, "damaged"),
+        video_id("</script>"): (ClipStatus.FAILED, "not_in_source"),
+        video_id("never"): (ClipStatus.FAILED, "not_in_source"),
     }
 
 
 def test_coverage_as_table_json_parquet_picture_and_page(made, capsys, tmp_path):
     store = f"--store={made / 'store'}"
     table = run(capsys, "coverage", "kinetics600", store)
-    assert re.search(r"validation +13 +2 +15.4% +2 +1 +8\n", table)
+    assert re.search(r"validation +13 +2 +15.4% +2 +1 +5 +3\n", table)
     assert "needs_access  age_restricted" in table
     assert "least covered classes" in table
     outputs = [f"--{kind}={tmp_path / kind}" for kind in ("parquet", "attempts", "png", "html")]
     counts = json.loads(run(capsys, "coverage", "kinetics600", store, "--json", *outputs))
-    assert counts["splits"] == {"validation": {"there": 2, "gone": 2, "needs_access": 1, "pending": 8}}
+    assert counts["splits"] == {"validation": {"there": 2, "gone": 2, "needs_access": 1, "failed": 5, "pending": 3}}
     assert sum(sum(c.values()) for c in counts["classes"]["validation"].values()) == 13
     assert counts["sources"] == {"folder": 2}
     assert counts["months"]["2027-01"]["gone"] == 2
     rows = pyarrow.parquet.read_table(tmp_path / "parquet").to_pylist()
     assert len(rows) == 13
-    assert {row["message"] for row in rows if row["standing"] == "gone"} == {"said of private", "said of copyright"}
-    assert {row["time"].year for row in rows if row["standing"] == "gone"} == {2027}
+    assert {row["message"] for row in rows if row["status"] == "gone"} == {"said of private", "said of copyright"}
+    assert {row["time"].year for row in rows if row["status"] == "gone"} == {2027}
     assert pyarrow.parquet.read_table(tmp_path / "attempts").num_rows == 13 + 8
     picture = cv2.imread(str(tmp_path / "png"))
     assert picture.shape[1] == 1280
-    assert len({tuple(pixel) for pixel in picture[150:380, 60:1200].reshape(-1, 3)}) >= 4
+    assert len({tuple(pixel) for pixel in picture[100:400, 100:1200].reshape(-1, 3)}) >= 5  # the statuses' colours
     page = (tmp_path / "html").read_text()
     data = re.search(r'id="data">(.*?)</script>', page, re.S)
     assert data is not None
     classes = dict(json.loads(data[1]))
     assert len(classes["archery"]) + len(classes["zumba"]) == 13
-    assert ["validation", video_id("private"), 1, 3, "g", "private"] in classes["archery"] + classes["zumba"]
+    assert ["validation", video_id("private"), "1", "3", "gone", "private"] in classes["archery"] + classes["zumba"]
     assert not re.search(r'(src|href)="?https?://(?!www\.youtube)', page)  # loads nothing from elsewhere
 
 
@@ -164,7 +162,7 @@ def test_snapshots_are_taken_compared_and_acquired(made, capsys, tmp_path):
         (["snapshot", "kinetics600"], "Neither --store nor --compare"),
         (["snapshot", "kinetics600", "--compare", "x.csv"], "cannot be read as a snapshot"),
         (["snapshot", "kinetics600", "--compare", "x.txt"], "neither .parquet nor .csv"),
-        (["coverage", "kinetics600", "--store=/no/such/store"], "There is no store"),
+        (["coverage", "kinetics600", "--store=/no/such/store"], "No store '/no/such/store' exists"),
         (["coverage", "kinetics6000", "--store=x"], "kinetics600"),
     ],
 )

@@ -13,11 +13,12 @@ from acquire.loopback import Loopback
 from media import make_video
 
 from kinetics_tfds.acquire.config import AcquireConfig, CheckSettings, CutSettings, RetrySettings
-from kinetics_tfds.acquire.ledger.attempts import AttemptsByClip, LastAttempt
-from kinetics_tfds.acquire.ledger.records import Record, clip_key, read_ledger
+from kinetics_tfds.acquire.ledger.attempt import Attempt
+from kinetics_tfds.acquire.ledger.attempts_by_clip import AttemptsByClip, LastAttempt
+from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
-from kinetics_tfds.acquire.run.passes import Run, acquire, choose, work_here
-from kinetics_tfds.acquire.run.schedule import RetryRules, due_at, make_schedule
+from kinetics_tfds.acquire.run.passes import Run, acquire, run_pass_here, sample_rows
+from kinetics_tfds.acquire.run.schedule import NEVER, RetryRules, make_schedule, next_try
 from kinetics_tfds.acquire.run.stop import stopping
 from kinetics_tfds.acquire.source import RateLimit, StoppedError
 from kinetics_tfds.acquire.sources.youtube import YouTube
@@ -88,7 +89,7 @@ def reasons(tmp_path: pathlib.Path, source: str = "site") -> dict[str, Reason]:
     last = {}
     for record in sorted(read_ledger(open_store(tmp_path / "store")), key=lambda record: record.time):
         if record.source == source:
-            last[record.youtube_id.rstrip("0")] = record.reason
+            last[record.clip.youtube_id.rstrip("0")] = record.reason
     return last
 
 
@@ -134,7 +135,7 @@ def test_every_kind_of_end(tmp_path, server, media):
     summary = acquire(run)
     assert (summary.stored, summary.left) == (1, 5)
     records = list(read_ledger(open_store(tmp_path / "store")))
-    attempts = collections.Counter(r.youtube_id.rstrip("0") for r in records)
+    attempts = collections.Counter(r.clip.youtube_id.rstrip("0") for r in records)
     assert attempts == {name: tries for name, (_, _, tries) in ends.items()}
     for name, (_, reason, _) in ends.items():
         found = reasons(tmp_path)[name]
@@ -160,7 +161,7 @@ def test_one_slow_video_holds_up_no_other(tmp_path, server, media):
     first = names[0].ljust(11, "0")  # of a work list of one shard, in the order of ids
     server.add(f"/watch/{first}", media, "slow:2.5")
     acquire(run)
-    times = {record.youtube_id: record.time for record in read_ledger(open_store(tmp_path / "store"))}
+    times = {record.clip.youtube_id: record.time for record in read_ledger(open_store(tmp_path / "store"))}
     assert max(time for name, time in times.items() if name != first) < times[first]
 
 
@@ -212,7 +213,7 @@ def test_stopping_leaves_nothing_half_done(tmp_path, server, media):
             stopping.set()
 
         threading.Thread(target=stop, daemon=True).start()
-        work_here(task, work)
+        run_pass_here(task, work)
 
     object.__setattr__(run, "run_pass", stop_soon)
     try:
@@ -243,7 +244,7 @@ def test_a_disk_that_fills_up_meanwhile_ends_the_run_with_the_way_on(tmp_path, s
     def full(self, data, sync=True):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("kinetics_tfds.acquire.store.local._LocalAppender.append", full)
+    monkeypatch.setattr("kinetics_tfds.acquire.store.append_file.LocalAppendFile.append", full)
     with pytest.raises(AcquireError, match="are free at"):
         acquire(run)
     monkeypatch.undo()
@@ -293,38 +294,29 @@ RULES = RetryRules(
 @pytest.mark.parametrize(
     ("reason", "attempts", "low", "high"),
     [
-        (Reason.PRIVATE, 1, float("inf"), float("inf")),
-        (Reason.GEO_BLOCKED, 1, float("inf"), float("inf")),
+        (Reason.PRIVATE, 1, NEVER, NEVER),
+        (Reason.GEO_BLOCKED, 1, NEVER, NEVER),
         (Reason.STORED, 1, 0, 0),
         (Reason.BOT_CHECK, 9, 0, 0),
         (Reason.TIMEOUT, 1, 1100, 1125),
         (Reason.TIMEOUT, 2, 1150, 1188),
-        (Reason.TIMEOUT, 3, float("inf"), float("inf")),
+        (Reason.TIMEOUT, 3, NEVER, NEVER),
         (Reason.UNAVAILABLE, 1, 4600, 4600),
-        (Reason.UNAVAILABLE, 2, float("inf"), float("inf")),
+        (Reason.UNAVAILABLE, 2, NEVER, NEVER),
     ],
 )
 def test_when_a_row_is_due(reason, attempts, low, high):
-    assert low <= due_at("train/x", LastAttempt(reason, attempts, 1000.0), RULES) <= high
+    assert low <= next_try("train/x", LastAttempt(reason, attempts, 1000.0), RULES) <= high
 
 
 def test_forcing_a_class_counts_once_a_run():
     rules = RetryRules(RULES.retry, began=5000.0, force=frozenset({OutcomeClass.PERMANENT}))
-    assert due_at("x", LastAttempt(Reason.PRIVATE, 1, 1000.0), rules) == 0
-    assert due_at("x", LastAttempt(Reason.PRIVATE, 2, 5001.0), rules) == float("inf")
+    assert next_try("x", LastAttempt(Reason.PRIVATE, 1, 1000.0), rules) == 0
+    assert next_try("x", LastAttempt(Reason.PRIVATE, 2, 5001.0), rules) == NEVER
 
 
-def attempt(row: Clip, reason: Reason, time: float, source: str = "s") -> Record:
-    return Record(
-        split=str(row.split),
-        youtube_id=row.youtube_id,
-        time_start=row.time_start,
-        time_end=row.time_end,
-        source=source,
-        reason=reason,
-        outcome_class=reason.outcome_class,
-        time=time,
-    )
+def attempt(row: Clip, reason: Reason, time: float, source: str = "s") -> Attempt:
+    return Attempt(clip=row, source=source, reason=reason, time=time)
 
 
 def test_find_due_sorts_all_rows():
@@ -337,16 +329,15 @@ def test_find_due_sorts_all_rows():
             attempt(rows[4], Reason.UNAVAILABLE, 900.0),
         ]
     )
-    due = make_schedule(rows, {clip_key(rows[1])}, states, "s", RULES, now=1000.0)
-    assert (due.now, due.later, due.another_day, due.done_with) == ((rows[0],), 1, 1, 1)
-    assert due.next_at == due.last_at
+    due = make_schedule(rows, {rows[1]}.__contains__, states, "s", RULES, now=1000.0)
+    assert (due.now, due.later, due.another_day, due.final) == ((rows[0],), 1, 1, 1)
 
 
 def test_choosing_rows():
     rows = [clip(f"v{number}", label="archery" if number % 2 else "abseiling") for number in range(100)]
-    assert choose(rows, None, None) == tuple(rows)
-    assert len(choose(rows, {"archery"}, None)) == 50
-    few = choose(rows, None, 10)
+    assert sample_rows(rows, None, None) == tuple(rows)
+    assert len(sample_rows(rows, {"archery"}, None)) == 50
+    few = sample_rows(rows, None, 10)
     assert len(few) == 10
-    assert set(few) <= set(choose(rows, None, 20))
+    assert set(few) <= set(sample_rows(rows, None, 20))
     assert {c.label for c in few} == {"archery", "abseiling"}

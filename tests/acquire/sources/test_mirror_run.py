@@ -8,7 +8,7 @@ from acquire.loopback import Loopback
 from media import make_video
 
 from kinetics_tfds.acquire.config import AcquireConfig, RetrySettings
-from kinetics_tfds.acquire.ledger.records import read_ledger
+from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
 from kinetics_tfds.acquire.outcome import Reason
 from kinetics_tfds.acquire.run.passes import Run, acquire
 from kinetics_tfds.acquire.sources.archive_set import Reading
@@ -61,7 +61,7 @@ def test_from_archives_to_a_store(tmp_path, media):
         assert len(server.requests) <= requests + 1  # the index at most
     assert again.stored == 0
     store = open_store(tmp_path / "store")
-    last = {record.youtube_id: record for record in read_ledger(store) if record.source == "mirror"}
+    last = {record.clip.youtube_id: record for record in read_ledger(store) if record.source == "mirror"}
     stored = {clip for clip in clips if clip.youtube_id in last and last[clip.youtube_id].reason is Reason.STORED}
     assert stored >= set(whole)
     assert last[damaged.youtube_id].reason is Reason.DAMAGED

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetics_tfds.acquire.store import scratch
-from kinetics_tfds.acquire.store.clip_store import HIDDEN, clip_path, file_digest, folder_name, open_store
-from kinetics_tfds.acquire.store.local import LocalStore
+from kinetics_tfds.acquire.store.clip_store import HIDDEN, ClipStore, clip_path, file_digest, folder_name, open_store
+from kinetics_tfds.acquire.store.scratch import abandoned_folders
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.layouts import read_name
 from kinetics_tfds.errors import AcquireError
@@ -79,12 +78,14 @@ def test_scratch_of_a_killed_process_is_removed_and_of_a_living_one_kept(tmp_pat
     finally:
         processes[1].kill()
         processes[1].wait(10)
-    assert scratch.remove_dead(tmp_path / HIDDEN / "tmp") == 1
+    assert list(abandoned_folders(tmp_path / HIDDEN / "tmp")) == [folders[1]]
+    with open_store(tmp_path).scratch():
+        pass
     assert list((tmp_path / HIDDEN / "tmp").iterdir()) == []
 
 
 def test_a_nearly_full_disk_stops_with_the_way_on(tmp_path):
-    store = LocalStore(str(tmp_path))
+    store = ClipStore(str(tmp_path))
     store.check_space(1)
     with pytest.raises(AcquireError, match="min_free_gb"):
         store.check_space(1 << 60)
@@ -101,9 +102,9 @@ def test_hidden_files_are_replaced_whole(tmp_path):
     store.write_hidden("runs/1/plan.json", b"one\ntwo\n")
     store.write_hidden("runs/1/plan.json", b"three\n")
     assert list(store.read_lines("runs/1/plan.json")) == [b"three\n"]
-    assert store.list_hidden("runs/1") == ["runs/1/plan.json"]
+    assert store.hidden_sizes("runs/1") == {"runs/1/plan.json": 6}
     store.remove_hidden("runs/1")
-    assert store.list_hidden("runs/1") == []
+    assert store.hidden_sizes("runs/1") == {}
 
 
 def test_publishing_across_file_systems(tmp_path):
@@ -114,7 +115,7 @@ def test_publishing_across_file_systems(tmp_path):
     folder.mkdir()
     try:
         (tmp_path / "train").symlink_to(folder)
-        store = LocalStore(str(tmp_path))
+        store = ClipStore(str(tmp_path))
         with store.scratch() as work:
             (work / "x").write_bytes(b"clip")
             store.publish(work / "x", "train/abc_DEF-123_000001_000011.mp4")

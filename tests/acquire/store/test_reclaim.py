@@ -13,12 +13,11 @@ import pytest
 from media import make_video
 
 from kinetics_tfds.acquire.config import AcquireConfig
-from kinetics_tfds.acquire.ledger.records import read_ledger
+from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
 from kinetics_tfds.acquire.run.passes import Run, acquire
 from kinetics_tfds.acquire.sources.folder import Folder
-from kinetics_tfds.acquire.store.clip_store import HIDDEN, open_store
-from kinetics_tfds.acquire.store.local import LocalStore
-from kinetics_tfds.acquire.store.reclaim import recover
+from kinetics_tfds.acquire.store.clip_store import HIDDEN, ClipStore, open_store
+from kinetics_tfds.acquire.store.reclaim import reclaim
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
 
@@ -33,7 +32,7 @@ def make_run(root: pathlib.Path) -> Run:
 
 def be_killed(root: pathlib.Path) -> None:
     """Acquires, and is killed when the second clip is to become visible."""
-    publish, one_at_a_time, published = LocalStore.publish, threading.Lock(), []
+    publish, one_at_a_time, published = ClipStore.publish, threading.Lock(), []
 
     def killed(self, path, relative):
         with one_at_a_time:
@@ -42,7 +41,7 @@ def be_killed(root: pathlib.Path) -> None:
             publish(self, path, relative)
             published.append(relative)
 
-    LocalStore.publish = killed
+    ClipStore.publish = killed
     acquire(make_run(root))
 
 
@@ -70,10 +69,10 @@ def test_the_next_run_brings_it_in(killed):
 
 def test_half_done_files_are_not_brought_in(killed):
     store = open_store(killed / "store")
-    for path in store.left_behind():
+    for path in store.abandoned_files():
         if path.stat().st_size:
             path.write_bytes(path.read_bytes()[:-1] + b"x")
-    assert recover(store) == 0
+    assert reclaim(store) == 0
     acquire(make_run(killed))
     assert len(store.listing().media) == 3
 
@@ -82,5 +81,5 @@ def test_a_living_process_is_left_alone(tmp_path):
     store = open_store(tmp_path)
     with store.scratch() as folder:
         (folder / "clip0.mp4").write_bytes(b"x")
-        assert list(store.left_behind()) == []
-        assert recover(store) == 0
+        assert list(store.abandoned_files()) == []
+        assert reclaim(store) == 0
