@@ -37,6 +37,7 @@ from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.names import parse_split
 from kinetics_tfds.annotations.versions import KineticsVersion, get_version
 from kinetics_tfds.errors import AcquireError, ConfigError, KineticsError
+from kinetics_tfds.printable import printable
 
 _NAMESPACE = "acquire"
 # The exit code where rows are left that the same command will try again, a day later for example.
@@ -185,7 +186,7 @@ def _run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         all_sources=[source.name for source in read_config(args.config).sources],
         force=force,
         run_pass=lambda task, work: run_pass(task, work, options),
-        say=lambda line: print(line, flush=True),
+        say=lambda line: print(printable(line, keep_newlines=True), flush=True),
         interval=args.interval,
     )
     with stop_on_signals(config, run.name):

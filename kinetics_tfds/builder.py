@@ -21,6 +21,7 @@ from kinetics_tfds.annotations.versions import KineticsVersion, get_version
 from kinetics_tfds.config import DEFAULT_CONFIG, NAMED_CONFIGS, VERSION, KineticsConfig
 from kinetics_tfds.errors import ClipsError, ConfigError, show_errors_plainly
 from kinetics_tfds.features import make_features, to_example
+from kinetics_tfds.printable import printable
 
 if TYPE_CHECKING:
     from kinetics_tfds.annotations.clip import Split
@@ -248,9 +249,8 @@ the official ones are downloaded where there are none. Without clips: --config=s
                 if isinstance(outcome, DecodedClip):
                     yield planned.clip.id, to_example(planned.clip, outcome)
                 else:
-                    print(
-                        f"kinetics: left out {planned.media.path}: {outcome.reason}: {outcome.detail}", file=sys.stderr
-                    )
+                    left_out = printable(f"{planned.media.path}: {outcome.reason}: {outcome.detail}")
+                    print(f"kinetics: left out {left_out}", file=sys.stderr)
 
 
 def _file_names(splits: Iterable[tfds.core.SplitInfo]) -> list[str]:

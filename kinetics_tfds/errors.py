@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from types import TracebackType
 
+from kinetics_tfds.printable import printable
+
 
 class KineticsError(Exception):
     """Something a user can put right.
@@ -21,7 +23,7 @@ class KineticsError(Exception):
     def __init__(self, problem: str, next_step: str) -> None:
         # One argument, and no __str__ of our own: TFDS puts words before the message of such errors, and makes
         # RuntimeErrors of all others.
-        super().__init__(f"{problem}\n  Next: {next_step}")
+        super().__init__(printable(f"{problem}\n  Next: {next_step}", keep_newlines=True))
         self.problem = problem
         self.next_step = next_step
 

@@ -46,3 +46,9 @@ def test_a_program_ends_with_the_message_alone():
     assert [each.returncode for each in ran] == [1, 1]
     assert ran[0].stderr == "ConfigError: this\n  Next: that\n"
     assert ran[1].stderr.startswith("Traceback")
+
+
+def test_no_message_carries_control_codes_to_the_terminal():
+    error = ConfigError("no class 'a\x1b[2J\r\u202eb'\nand more", "Mend it.")
+    assert str(error) == "no class 'a\\x1b[2J\\r\\u202eb'\nand more\n  Next: Mend it."
+    assert error.problem == "no class 'a\x1b[2J\r\u202eb'\nand more"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import KineticsVersion
+from kinetics_tfds.printable import printable
 
 
 class WarningKind(enum.StrEnum):
@@ -53,7 +54,7 @@ class RowWarning:
 
     def __str__(self) -> str:
         times = f" ({self.count:,} rows)" if self.count > 1 else ""
-        return f"{self.path}, line {self.line}: {self.kind}: {self.detail}{times}"
+        return printable(f"{self.path}, line {self.line}: {self.kind}: {self.detail}{times}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ class AnnotationSet:
         for source in self.sources:
             note = f" - {source.note}" if source.note else ""
             lines.append(
-                f"  {source.path}: {source.rows:,} rows, {source.clips:,} new clips, "
+                f"  {printable(source.path)}: {source.rows:,} rows, {source.clips:,} new clips, "
                 f"{source.repeated:,} repeated, {source.left_out:,} left out{note}"
             )
         if self.warnings:

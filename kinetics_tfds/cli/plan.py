@@ -17,6 +17,7 @@ from typing import Any
 from kinetics_tfds.durations import format_duration
 from kinetics_tfds.errors import ClipsError, ConfigError
 from kinetics_tfds.file_systems import is_local
+from kinetics_tfds.printable import printable
 
 SUMMARY = "what a build would do: clips found and missing, GB, hours, shards, disk"
 
@@ -198,7 +199,7 @@ def format_report(report: Mapping[str, Any]) -> str:
     """Returns the report as text for people."""
     annotations = report["annotations"]
     lines = [
-        f"{report['dataset']} from {report['manual_dir']}",
+        f"{report['dataset']} from {printable(report['manual_dir'])}",
         "",
         f"{annotations['rows']:,} annotation rows from {len(annotations['files']):,} lists, "
         f"{report['media_files']:,} media files",
@@ -215,12 +216,16 @@ def format_report(report: Mapping[str, Any]) -> str:
         ("unreadable", "Folders that cannot be read"),
     ):
         if report[key]["count"]:
-            lines += ["", f"{title}: {report[key]['count']:,}", *(f"  {line}" for line in report[key]["examples"])]
+            lines += ["", f"{title}: {report[key]['count']:,}", *_indented(report[key]["examples"])]
     if report["skipped"]:
         lines += ["", "Passed over: " + ", ".join(f"{count:,} {why}" for why, count in report["skipped"].items())]
     if "sample_decode" in report:
         lines += ["", *_cost(report)]
     return "\n".join(lines)
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"  {printable(line)}" for line in lines]
 
 
 def _table(splits: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -240,7 +245,7 @@ def _cost(report: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Sample of {sample['clips']} clips decoded by {sample['workers']} workers: "
         f"{sample['clips_per_second']:.1f} clips/s; failed: {failed}",
-        *(f"  {line}" for line in sample["examples"]),
+        *_indented(sample["examples"]),
     ]
     size = "?" if predicted["bytes"] is None else f"{predicted['bytes'] / 1e9:,.2f}"
     time = format_duration(predicted["hours"] * 3600)

@@ -20,6 +20,7 @@ from kinetics_tfds.clips.listing import Listing, list_folder
 from kinetics_tfds.clips.match import Matches, match_clips
 from kinetics_tfds.errors import AnnotationError, ClipsError, KineticsError
 from kinetics_tfds.file_systems import is_local, open_file
+from kinetics_tfds.printable import printable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,22 +46,23 @@ class Inputs:
         matches = self.matches
         lines = [
             self.annotations.describe(),
-            f"Clips in {self.root}: {len(self.listing.media):,} media files, {len(matches.found):,} rows found, "
-            f"{len(matches.missing):,} missing, {len(matches.unclaimed):,} files that no row names",
+            f"Clips in {printable(self.root)}: {len(self.listing.media):,} media files, "
+            f"{len(matches.found):,} rows found, {len(matches.missing):,} missing, "
+            f"{len(matches.unclaimed):,} files that no row names",
         ]
         if matches.ambiguous:
             each = matches.ambiguous[0]
             lines.append(
-                f"  {len(matches.ambiguous):,} rows have several files; for {each.clip.id} {each.chosen} was chosen "
-                f"over {each.others[0]} by {each.why}"
+                f"  {len(matches.ambiguous):,} rows have several files; for {each.clip.id} {printable(each.chosen)} "
+                f"was chosen over {printable(each.others[0])} by {each.why}"
             )
         if matches.label_conflicts:
             each = matches.label_conflicts[0]
             lines.append(
                 f"  {len(matches.label_conflicts):,} files lie in another class's folder than their row says (the row "
-                f"counts): {each.path} is {each.clip.label!r}"
+                f"counts): {printable(each.path)} is {each.clip.label!r}"
             )
-        lines += [f"  not readable: {folder}" for folder in self.listing.unreadable[:5]]
+        lines += [f"  not readable: {printable(folder)}" for folder in self.listing.unreadable[:5]]
         return "\n".join(lines)
 
 

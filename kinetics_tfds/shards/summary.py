@@ -9,6 +9,7 @@ from typing import Any
 
 from kinetics_tfds.annotations.clip import Split
 from kinetics_tfds.planning.plan import SplitPlan
+from kinetics_tfds.printable import printable
 from kinetics_tfds.shards.report import ClipState, ShardReport
 
 _SHOWN_FAILURES = 10
@@ -98,7 +99,8 @@ def summarise(plans: Mapping[Split, SplitPlan], reports: Mapping[str, ShardRepor
             if len(summary.examples) < _SHOWN_FAILURES and report.failures:
                 for planned, clip_report in zip(shard.clips, report.read_clips(), strict=True):
                     if clip_report.state is ClipState.FAILED and len(summary.examples) < _SHOWN_FAILURES:
-                        summary.examples.append(f"{planned.media.path}: {clip_report.reason}: {clip_report.detail}")
+                        example = f"{planned.media.path}: {clip_report.reason}: {clip_report.detail}"
+                        summary.examples.append(printable(example))
         summary.splits[split] = counts
     return summary
 

@@ -46,7 +46,7 @@ def clips(tmp_path_factory):
         "train/archery/abcdefghij1_000005_000007.mp4",  # another class's folder
         "val_256/archery/abcdefghij3_000000_000002.mp4",
         "videos_val/abcdefghij3.mp4",
-        "elsewhere/strangerABC_000000_000002.mp4",
+        "else\x1b[2Jwhere/strangerABC_000000_000002.mp4",
     ):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(video, root / path)
@@ -74,7 +74,7 @@ def test_every_row_is_counted(as_json):
         "validation": {"rows": 2, "found": 1, "missing": 1, "ambiguous": 1, "excluded": 0, "to_decode": 1, "shards": 1},
     }
     assert as_json["media_files"] == 6
-    assert as_json["unclaimed"] == {"count": 1, "examples": ["elsewhere/strangerABC_000000_000002.mp4"]}
+    assert as_json["unclaimed"] == {"count": 1, "examples": ["else\x1b[2Jwhere/strangerABC_000000_000002.mp4"]}
     assert as_json["ambiguous"]["count"] == 1
     assert "videos_val/abcdefghij3.mp4" in as_json["ambiguous"]["examples"][0]
     assert as_json["label_conflicts"]["count"] == 1
@@ -103,6 +103,7 @@ def test_text_for_people_and_a_config_of_ones_own(clips, tmp_path):
     assert train == ["train", "3", "3", "0", "0", "2", "1", "1"]
     assert "Predicted: 0.00 GB in 2 shards" in done.stdout
     assert "(enough)" in done.stdout
+    assert "else\\x1b[2Jwhere/strangerABC" in done.stdout, "a folder's name must not clear the terminal"
 
 
 def test_nothing_found_is_shown_and_fails(clips, tmp_path):
