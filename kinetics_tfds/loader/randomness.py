@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow as tf
+from kinetics_tfds.loader import array_ops as tf
 
 # Stands where an example's key would, for the choice that is about a whole epoch.
 _ORDER = 1

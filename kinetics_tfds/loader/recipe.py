@@ -9,9 +9,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Protocol, runtime_checkable
 
-import tensorflow as tf
-
 from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.loader import array_ops as tf
 from kinetics_tfds.loader.frames.sampling import Sampling
 from kinetics_tfds.loader.frames.spatial import Spatial
 

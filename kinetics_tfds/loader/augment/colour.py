@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-import tensorflow as tf
-
+from kinetics_tfds.loader import array_ops as tf
 from kinetics_tfds.loader.checks import require
 
 

@@ -6,8 +6,7 @@ import dataclasses
 import math
 from typing import Literal, NamedTuple
 
-import tensorflow as tf
-
+from kinetics_tfds.loader import array_ops as tf
 from kinetics_tfds.loader.checks import clip_size, require
 
 _ATTEMPTS = 10

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-import tensorflow as tf
-
+from kinetics_tfds.loader import array_ops as tf
 from kinetics_tfds.loader.checks import clip_size, require
 
 

@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
-import tensorflow as tf
-
+from kinetics_tfds.loader import array_ops as tf
 from kinetics_tfds.loader.augment import rand_augment_ops as ops
 from kinetics_tfds.loader.checks import require
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 
-import tensorflow as tf
-
+from kinetics_tfds.loader import array_ops as tf
 from kinetics_tfds.loader.checks import clip_size
 
 # What geometry leaves uncovered (`img_mean` of timm's auto_augment.py, which PySlowFast keeps).

@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from kinetics_tfds.loader import array_ops as tf
 from kinetics_tfds.loader.checks import unknown
 
 Colour = float | tuple[float, float, float]

@@ -10,9 +10,8 @@ import abc
 import dataclasses
 from typing import Literal
 
-import tensorflow as tf
-
 from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.loader import array_ops as tf
 
 Short = Literal["loop", "last"]
 OffsetRule = Literal["model_garden", "slowfast", "mmaction2"]

@@ -12,9 +12,8 @@ import dataclasses
 import math
 from typing import NamedTuple
 
-import tensorflow as tf
-
 from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.loader import array_ops as tf
 
 _ATTEMPTS = 10
 
