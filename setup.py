@@ -10,6 +10,7 @@ HERE = pathlib.Path(__file__).parent
 INSTALL = [
     "annotated-types>=0.7,<1",  # what pydantic checks settings of acquiring by
     "apache-beam>=2.77,<2.78",
+    "argcomplete>=3.6,<4",
     "array_record>=0.8,<0.9; platform_system == 'Linux'",  # kinetics verify, --file_format=array_record
     "av>=18.1,<19",
     "etils[epath]>=1.14,<2",
@@ -22,6 +23,7 @@ INSTALL = [
     "pydantic>=2.12,<3",
     "pyyaml>=6,<7",
     "requests>=2.32,<3",
+    "rich>=14,<16",  # tables and progress for people
     "starlette>=1.10,<2",  # kinetics browse, with uvicorn
     "tensorflow>=2.21,<2.22",
     # The builder overrides `_generate_splits`, a private hook: tests/builder/test_tfds_hooks.py explains a break.

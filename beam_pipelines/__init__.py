@@ -1,1 +1,1 @@
-"""Runnable Beam jobs, one a file: each module has a main."""
+"""Runnable Beam jobs, one per file: each module has a main."""

@@ -40,6 +40,10 @@ class ConfigError(KineticsError):
     """A setting is unknown, malformed or contradicts another."""
 
 
+class UsageError(ConfigError):
+    """A command was called with words that it does not know: exit code 2."""
+
+
 class ClipsError(KineticsError):
     """The folder of clips cannot be read, or holds nothing that matches."""
 

@@ -11,6 +11,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from kinetics_tfds.cli.arguments import add_json, add_prepared_dataset
+
 if TYPE_CHECKING:
     from kinetics_tfds.loader.measuring import Measured
 
@@ -19,33 +21,24 @@ SUMMARY = "measure how fast a prepared dataset loads, and what bounds it"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
-    parser.add_argument(
-        "dataset", nargs="?", help="kinetics600/jpeg256, with :VERSION if wanted; or a dataset's folder"
-    )
-    parser.add_argument("--dataset", dest="named", metavar="DATASET", help="the same")
-    parser.add_argument("--data_dir", help="the root of datasets (default: TFDS's)")
+    add_prepared_dataset(parser)
     parser.add_argument("--split", default="train", help="default: train")
     parser.add_argument("--preset", default="slowfast_8x8", help="a preset's name or YAML file (default: slowfast_8x8)")
     parser.add_argument("--batch_size", type=int, default=8, help="default: 8")
     parser.add_argument("--threads", type=int, help="default: one a core")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each measurement (default: 5)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the rates; returns 0."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow_datasets as tfds
 
-    from kinetics_tfds.errors import ConfigError
     from kinetics_tfds.loader.measuring import measure
     from kinetics_tfds.loader.plan import UNSET, make_plan
     from kinetics_tfds.prepared.dataset import find_prepared
 
-    dataset = args.dataset or args.named
-    if dataset is None:
-        raise ConfigError("No dataset is named.", "Name one: kinetics bench kinetics600/jpeg256 --data_dir=DATA")
-    builder = tfds.builder_from_directory(os.fspath(find_prepared(dataset, args.data_dir)))
+    builder = tfds.builder_from_directory(os.fspath(find_prepared(args.dataset, args.data_dir)))
     plan = make_plan(
         builder, args.split, preset=args.preset, sampling=None, spatial=None, augment=None, mix=UNSET,
         batch_size=args.batch_size, seed=0, training=None, epochs=None, shard=(0, 1), classes=None, dtype="uint8",

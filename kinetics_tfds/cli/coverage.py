@@ -11,17 +11,18 @@ import json
 import pathlib
 from collections.abc import Callable
 
+from kinetics_tfds.cli.arguments import add_annotated_version, add_json
+
 SUMMARY = "which rows a clip store has, which are gone, which are pending, and why"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
-    parser.add_argument("dataset", help="kinetics400, kinetics600, kinetics700 or kinetics700_2020")
+    add_annotated_version(parser)
     parser.add_argument("--store", required=True, help="the clip store: a folder or bucket")
-    parser.add_argument("--annotations", action="append", default=[], metavar="PATH", help="lists, if not in the store")
     parser.add_argument("--worst", type=int, default=10, help="how many of the least covered classes to list")
     parser.add_argument("--check", action="store_true", help="decode every clip; one that is damaged does not count")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    add_json(parser)
     parser.add_argument("--parquet", metavar="FILE", help="write one row for each annotation row")
     parser.add_argument("--attempts", metavar="FILE", help="write the ledger, one row an attempt, as Parquet")
     parser.add_argument("--png", metavar="FILE", help="write a picture: classes, reasons, link rot")

@@ -9,16 +9,17 @@ import argparse
 import dataclasses
 import json
 
+from kinetics_tfds.cli.arguments import add_annotated_version, add_json
+
 SUMMARY = "check this machine, the store and the config before acquiring"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
-    parser.add_argument("dataset", help="kinetics400, kinetics600, kinetics700 or kinetics700_2020")
+    add_annotated_version(parser)
     parser.add_argument("--store", required=True, help="the clip store: a folder or bucket")
     parser.add_argument("--config", help="YAML as for acquiring; YouTube as a guest if left out")
-    parser.add_argument("--annotations", action="append", default=[], metavar="PATH", help="lists, if not in the store")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:

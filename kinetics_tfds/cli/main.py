@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The `kinetics` command: picks the subcommand, and turns errors into exit codes.
 
 Exit codes: 0 done, 1 failed (one message that says what to do), 2 wrong usage.
@@ -7,52 +8,114 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.metadata
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from types import ModuleType
 
-from kinetics_tfds.errors import KineticsError
+import argcomplete
 
-# Each names a module of this package with SUMMARY, add_arguments(parser) and run(args) -> exit code. They are imported
-# when asked for: most commands need no TensorFlow, and none needs another's imports.
-COMMANDS: tuple[str, ...] = ("plan", "verify", "stats", "bench", "coverage", "doctor", "snapshot", "overlap", "browse")
+from kinetics_tfds.errors import KineticsError, UsageError
+
+# Each names a module of this package with SUMMARY, add_arguments(parser) and run(args) -> exit code. Where it sets
+# TAKES_BEAM_OPTIONS, run(args, options) gets Beam's options too, None where none are given. Modules are imported when
+# asked for: most commands need no TensorFlow, and none needs another's imports.
+COMMANDS: tuple[str, ...] = (
+    *("build", "plan", "verify", "stats", "browse", "export", "bench"),
+    *("coverage", "doctor", "snapshot", "overlap"),
+)
+# Set by the -v option, for this process and those it starts.
+VERBOSE_VARIABLE = "KINETICS_VERBOSE"
 
 
-def _module(command: str):
+def _module(command: str) -> ModuleType:
     return importlib.import_module(f"kinetics_tfds.cli.{command}")
 
 
-def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+def make_parser(argv: Sequence[str], prog: str = "kinetics") -> argparse.ArgumentParser:
     """Returns the parser; only the command that `argv` names is imported in full."""
-    parser = argparse.ArgumentParser(prog="kinetics", description="Kinetics for TensorFlow Datasets.")
+    parser = argparse.ArgumentParser(prog=prog, description="Kinetics for TensorFlow Datasets.")
+    parser.add_argument(
+        "--version", action="version", version=f"kinetics-tfds {importlib.metadata.version('kinetics-tfds')}"
+    )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     wanted = [word for word in argv if word in COMMANDS][:1] or COMMANDS
     for command in COMMANDS:
-        if command in wanted:
-            module = _module(command)
-            sub = subparsers.add_parser(
-                command,
-                help=module.SUMMARY,
-                description=module.__doc__,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
-            module.add_arguments(sub)
-            sub.set_defaults(run=module.run)
-        else:
+        if command not in wanted:
             subparsers.add_parser(command)
+            continue
+        module = _module(command)
+        sub = subparsers.add_parser(
+            command,
+            help=module.SUMMARY,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,  # `--runner` is Beam's, not short for --runners_file
+        )
+        module.add_arguments(sub)
+        sub.add_argument("-v", "--verbose", action="store_true", help="let the libraries underneath say what they do")
+        sub.set_defaults(command_parser=sub)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets at length whoever imports it
-    args = make_parser(argv).parse_args(argv)
+    return _run(sys.argv[1:] if argv is None else argv, on_beam=False)
+
+
+def run_job(command: str, argv: Sequence[str] | None = None) -> int:
+    """Runs a command as a Beam job, also where no option of Beam's is given; returns its exit code."""
+    return _run([command, *(sys.argv[1:] if argv is None else argv)], on_beam=True)
+
+
+def _run(argv: Sequence[str], *, on_beam: bool) -> int:
+    parser = make_parser(argv)
+    argcomplete.autocomplete(parser)
+    args, unknown = parser.parse_known_args(argv)
+    module, complain = _module(args.command), args.command_parser.error
+    takes_beam_options = getattr(module, "TAKES_BEAM_OPTIONS", False)
+    if unknown and not takes_beam_options:
+        complain(f"unrecognized arguments: {' '.join(unknown)}")
+    if "dataset" in args and args.dataset is None:
+        complain("the following arguments are required: DATASET")
+    _set_verbosity(args.verbose)
     try:
-        return args.run(args)
+        if not takes_beam_options:
+            return module.run(args)
+        options = None
+        if on_beam or unknown or args.runners_file is not None:
+            from kinetics_tfds.jobs.beam_options import beam_options
+
+            options = beam_options(args.runners_file, unknown)
+        return module.run(args, options)
+    except UsageError as error:
+        print(f"kinetics {args.command}: {error}", file=sys.stderr)
+        return 2
     except KineticsError as error:
         print(f"kinetics {args.command}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"kinetics {args.command}: interrupted; the same command goes on where it was.", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`| head`). Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _set_verbosity(verbose: bool) -> None:
+    """Keeps TensorFlow, oneDNN, Abseil and Beam quiet unless they are to speak."""
+    if verbose:
+        os.environ[VERBOSE_VARIABLE] = "1"
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 if __name__ == "__main__":

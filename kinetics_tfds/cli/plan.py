@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import argparse
 import collections
-import importlib
 import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kinetics_tfds.cli.arguments import add_build_inputs, add_json
+from kinetics_tfds.cli.builders import make_builder, make_download_config
 from kinetics_tfds.durations import format_duration
-from kinetics_tfds.errors import ClipsError, ConfigError
+from kinetics_tfds.errors import ClipsError
 from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.printable import printable
 
@@ -26,16 +27,8 @@ _EXAMPLES = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
-    parser.add_argument("dataset", help="kinetics400, kinetics600, kinetics700 or kinetics700_2020, or NAME/CONFIG")
-    parser.add_argument("--manual_dir", help="the folder of clips, in any layout; not needed for the config `sample`")
-    parser.add_argument("--config", type=_parse_config, help="a named config, or JSON as for `tfds build`")
-    parser.add_argument("--data_dir", help="where the dataset would be written; TFDS's default if left out")
-    parser.add_argument(
-        "--download_dir", help="where annotation files are downloaded to; DATA_DIR/downloads if left out"
-    )
-    parser.add_argument("--num_shards", type=int, help="as for `tfds build`")
-    parser.add_argument("--max_examples_per_split", type=int, help="as for `tfds build`")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    add_build_inputs(parser)
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,22 +37,20 @@ def run(args: argparse.Namespace) -> int:
 
     from kinetics_tfds.shards.sample_decode import decode_sample
 
-    builder = _make_builder(args)
+    builder = make_builder(args)
+    config = make_download_config(args)
     data_dir = os.fspath(builder.data_dir_root)
     manager = tfds.download.DownloadManager(
         download_dir=args.download_dir or os.path.join(data_dir, "downloads"),
-        manual_dir=os.path.expanduser(args.manual_dir) if args.manual_dir else None,
+        manual_dir=config.manual_dir,
         manual_dir_instructions=builder.MANUAL_DOWNLOAD_INSTRUCTIONS,
         url_infos=builder.url_infos,
         dataset_name=builder.name,
     )
     inputs = builder.find_inputs(manager)
-    limits = tfds.download.DownloadConfig(
-        num_shards=args.num_shards, max_examples_per_split=args.max_examples_per_split
-    )
     plans, nothing = {}, None
     try:
-        plans = builder.plan(inputs, limits)
+        plans = builder.plan(inputs, config)
     except ClipsError as error:
         nothing = error  # what was found instead is shown first
     report = describe_inputs(inputs, plans)
@@ -71,33 +62,6 @@ def run(args: argparse.Namespace) -> int:
     if nothing is not None:
         raise nothing
     return 0
-
-
-def _parse_config(text: str) -> str | Mapping[str, Any]:
-    if not text.lstrip().startswith("{"):
-        return text
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
-
-
-def _make_builder(args: argparse.Namespace) -> Any:
-    from kinetics_tfds.annotations.versions import get_version
-    from kinetics_tfds.config import NAMED_CONFIGS, KineticsConfig
-
-    name, _, config = args.dataset.partition("/")
-    version = get_version(name)
-    if args.config is not None:
-        if config:
-            raise ConfigError(f"Two configs are named: {config!r} and --config.", "Name it once.")
-        config = args.config
-    if isinstance(config, Mapping):
-        config = KineticsConfig(**config)
-    elif config and config not in (named := [each.name for each in NAMED_CONFIGS]):
-        raise ConfigError(f"There is no config named {config!r}.", f"Named configs: {', '.join(named)}; or pass JSON.")
-    module = importlib.import_module(f"kinetics_tfds.{version.name}.{version.name}_dataset_builder")
-    return module.Builder(data_dir=args.data_dir, config=config or None)
 
 
 def describe_inputs(inputs: Any, plans: Mapping[Any, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from kinetics_tfds.cli.arguments import add_annotated_version, add_json
 from kinetics_tfds.errors import ConfigError
 
 SUMMARY = "write down exactly which clips a store has, or compare two such lists"
@@ -19,14 +20,13 @@ SUMMARY = "write down exactly which clips a store has, or compare two such lists
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
-    parser.add_argument("dataset", help="kinetics400, kinetics600, kinetics700 or kinetics700_2020")
+    add_annotated_version(parser)
     parser.add_argument("--store", help="the clip store: a folder or bucket")
-    parser.add_argument("--annotations", action="append", default=[], metavar="PATH", help="lists, if not in the store")
     parser.add_argument("--out", metavar="FILE", help="where to write the snapshot: .parquet or .csv")
     parser.add_argument("--compare", nargs="+", metavar="FILE", default=[], help="one file and --store, or two files")
     parser.add_argument("--rehash", action="store_true", help="read every clip anew instead of trusting the ledger")
     parser.add_argument("--check", action="store_true", help="decode every clip; one that is damaged is left out")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:

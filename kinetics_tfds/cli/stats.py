@@ -1,6 +1,7 @@
 """What a prepared dataset holds: clips, frames, hours and bytes by split and class, sizes and rates of its records.
 
-Counts come from the manifest. Sizes and rates come from the records: from a few of each shard, or all with --all.
+Counts come from the manifest. Sizes and rates come from the records: from a few of each shard, or all with --all. With
+--runners_file, or any of Beam's options, Beam's workers read all of them.
 """
 
 from __future__ import annotations
@@ -11,26 +12,31 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kinetics_tfds.cli.arguments import add_json, add_prepared_dataset, add_runner
+
 if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
     from kinetics_tfds.prepared.stats import RecordStats, SplitStats
 
 SUMMARY = "say what a prepared dataset holds"
+TAKES_BEAM_OPTIONS = True
 _SHOWN = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
-    parser.add_argument("dataset", help="kinetics600/jpeg256, with :VERSION if wanted; or a dataset's folder")
-    parser.add_argument("--data_dir", help="the root of datasets (default: TFDS's)")
+    add_prepared_dataset(parser)
     parser.add_argument(
         "--records_per_shard", type=int, default=4, metavar="N", help="read N of each shard (default 4)"
     )
     parser.add_argument("--all", action="store_true", help="read every record")
     parser.add_argument("--classes", action="store_true", help="list every class with its clips")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
+    add_runner(parser, results=True)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, options: PipelineOptions | None = None) -> int:
     """Prints the statistics; returns 0."""
     from kinetics_tfds.errors import VerifyError
     from kinetics_tfds.prepared.dataset import find_prepared, open_prepared
@@ -39,7 +45,12 @@ def run(args: argparse.Namespace) -> int:
     prepared = open_prepared(find_prepared(args.dataset, args.data_dir))
     splits = read_split_stats(prepared)
     try:
-        records = read_record_stats(prepared.shards(), None if args.all else args.records_per_shard)
+        if options is not None:
+            from kinetics_tfds.jobs.stats import read_record_stats_on_beam
+
+            records = read_record_stats_on_beam(prepared, options, args.results_dir)
+        else:
+            records = read_record_stats(prepared.shards(), None if args.all else args.records_per_shard)
     except OSError as error:
         raise VerifyError(
             f"A shard cannot be read: {error}.", "`kinetics verify` lists everything that is wrong."

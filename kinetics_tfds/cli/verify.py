@@ -1,7 +1,8 @@
 """Re-read every shard of a prepared dataset and compare it with its manifest.
 
 Checks the records' checksums and hashes, their order and number, the labels, every frame's JPEG, and that the files
-around the shards agree. Exit code 1 and a list when anything is wrong.
+around the shards agree. Exit code 1 and a list when anything is wrong. With --runners_file, or any of Beam's options,
+the shards are checked by Beam's workers instead of this machine's cores.
 """
 
 from __future__ import annotations
@@ -12,28 +13,37 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from kinetics_tfds.cli.arguments import add_json, add_prepared_dataset, add_runner
 from kinetics_tfds.durations import format_duration
 
 if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
     from kinetics_tfds.prepared.verify import Verification
 
 SUMMARY = "check a prepared dataset against its manifest"
+TAKES_BEAM_OPTIONS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
-    parser.add_argument("dataset", help="kinetics600/jpeg256, with :VERSION if wanted; or a dataset's folder")
-    parser.add_argument("--data_dir", help="the root of datasets (default: TFDS's)")
-    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_prepared_dataset(parser)
+    parser.add_argument("--workers", type=int, help="processes on this machine (default: one per core)")
+    add_json(parser)
+    add_runner(parser, results=True)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, options: PipelineOptions | None = None) -> int:
     """Verifies; returns 0 when all is well, 1 when not."""
     from kinetics_tfds.prepared.dataset import find_prepared, open_prepared
     from kinetics_tfds.prepared.verify import verify_dataset
 
     folder = find_prepared(args.dataset, args.data_dir)
+    if options is not None:
+        from kinetics_tfds.jobs.verify import verify_on_beam
+
+        found = verify_on_beam(open_prepared(folder), options, args.results_dir)
+        return print_verification(found, as_json=args.json)
     progress = _Progress(len(list(open_prepared(folder).shard_numbers())))
     found = verify_dataset(folder, args.workers, progress.shard_done)
     return print_verification(found, as_json=args.json)

@@ -51,8 +51,9 @@ def test_the_table_of_an_evaluation_of_one_video(words, capsys):
 
 
 def test_mistakes_are_named(words, capsys):
-    assert main(["bench", *words]) == 1
-    assert "No dataset is named" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["bench", *words])
+    assert "required: DATASET" in capsys.readouterr().err
     assert main(["bench", "kinetics600/absent", *words]) == 1
     assert main(["bench", "kinetics600/jpeg256", *words[:1], "--preset=slowfast"]) == 1
     assert "Did you mean 'slowfast_" in capsys.readouterr().err

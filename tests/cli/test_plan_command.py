@@ -123,8 +123,9 @@ def test_nothing_found_is_shown_and_fails(clips, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["plan"], 2, "dataset"),
-        (["plan", "kinetics600", "--config", '{"name"'], 2, "not JSON"),
+        (["plan"], 2, "DATASET"),
+        (["plan", "kinetics600", "--jsn"], 2, "--jsn"),
+        (["plan", "kinetics600", "--config", '{"name"'], 1, "Cannot read the settings"),
         (["plan", "kinetics60"], 1, "Did you mean 'kinetics600'"),
         (["plan", "kinetics600", "--config", "jpeg265"], 1, "jpeg256"),
         (["plan", "kinetics600/jpeg256", "--config", "jpeg256"], 1, "Two configs"),

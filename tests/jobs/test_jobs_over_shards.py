@@ -10,9 +10,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from shard_work import answer_for_another, break_on_test
 
 from beam_pipelines import export, stats, verify
-from beam_pipelines.over_shards import run_over_shards
 from kinetics_tfds.cli.main import main as kinetics
 from kinetics_tfds.errors import ConfigError, WorkerError
+from kinetics_tfds.jobs.over_shards import run_over_shards
 from kinetics_tfds.prepared.dataset import open_prepared
 
 

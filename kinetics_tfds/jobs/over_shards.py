@@ -6,7 +6,6 @@ workers and read by the program that started them, because runners do not hand v
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import tempfile
@@ -18,9 +17,8 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from etils import epath
 
-from beam_pipelines.command import make_parser
 from kinetics_tfds.errors import ConfigError, KineticsError, WorkerError
-from kinetics_tfds.prepared.dataset import Prepared, find_prepared, open_prepared
+from kinetics_tfds.prepared.dataset import Prepared, open_prepared
 
 # Takes the dataset, a split and a shard's number; gives plain JSON values. Sent to workers by its name.
 Work = Callable[[Prepared, str, int], dict[str, Any]]
@@ -59,22 +57,6 @@ class _Work(beam.DoFn):
             result = {"error": [error.problem, error.next_step]}
         beam.metrics.Metrics.counter("kinetics", "shards").inc()
         yield json.dumps({"split": split, "shard": number, **result})
-
-
-def make_shards_parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    """Returns the parser of a command over the shards of a dataset."""
-    parser = make_parser(name, description)
-    parser.add_argument("--dataset", required=True, help="kinetics600/jpeg256, with :VERSION if wanted; or its folder")
-    parser.add_argument("--data_dir", help="the root of datasets (default: TFDS's)")
-    parser.add_argument(
-        "--results_dir", help="where workers leave their results; on a cluster, a place that all of it reaches"
-    )
-    return parser
-
-
-def open_dataset(args: argparse.Namespace) -> Prepared:
-    """Returns the prepared dataset that a command's arguments name."""
-    return open_prepared(find_prepared(args.dataset, args.data_dir))
 
 
 def run_over_shards(

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.errors import ConfigError, UsageError
 
 # Importing it makes Beam know this project's own options.
 from kinetics_tfds.shards.transform import BuildOptions
@@ -33,16 +33,17 @@ def beam_options(runners_file: str | os.PathLike[str] | None = None, flags: Sequ
         flags: `--name=value` or `--name`, as on a command line.
 
     Raises:
-        ConfigError: the file cannot be read, a name is unknown, or a value is of the wrong type.
+        UsageError: a flag's name is unknown.
+        ConfigError: the file cannot be read, a name in it is unknown, or a value is of the wrong type.
     """
     known = known_options()
     values = {} if runners_file is None else read_runners_file(runners_file)
     for name in values:
-        _check_name(name, known, f"in {runners_file}")
+        _check_name(name, known, f"in {runners_file}", ConfigError)
     for flag in flags:
         if not flag.startswith("--"):
-            raise ConfigError(f"{flag!r} is not an option.", "Write options as --name=value.")
-        _check_name(flag[2:].split("=", 1)[0], known, "on the command line")
+            raise UsageError(f"{flag!r} is not an option.", "Write options as --name=value.")
+        _check_name(flag[2:].split("=", 1)[0], known, "on the command line", UsageError)
     options = PipelineOptions([*_to_flags(values), *flags])
     complaints = io.StringIO()
     try:
@@ -84,10 +85,10 @@ def read_runners_file(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     return values
 
 
-def _check_name(name: str, known: frozenset[str], where: str) -> None:
+def _check_name(name: str, known: frozenset[str], where: str, kind: type[ConfigError]) -> None:
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=1)
-        raise ConfigError(
+        raise kind(
             f"There is no Beam option {name!r} ({where}).",
             f"Did you mean {nearest[0]!r}?" if nearest else "Beam's documentation of PipelineOptions lists them.",
         )

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from apache_beam.options.pipeline_options import GoogleCloudOptions, StandardOptions, WorkerOptions
 
-from beam_pipelines.options import beam_options, known_options
-from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.errors import ConfigError, UsageError
+from kinetics_tfds.jobs.beam_options import beam_options, known_options
 from kinetics_tfds.shards.transform import BuildOptions
 
 
@@ -61,9 +61,9 @@ def test_lists_switches_and_nothing(tmp_path):
 
 
 def test_flags_and_files_that_are_not_there(tmp_path):
-    with pytest.raises(ConfigError, match=r"no Beam option 'runer' \(on the command line\)"):
+    with pytest.raises(UsageError, match=r"no Beam option 'runer' \(on the command line\)"):
         beam_options(None, ["--runer=FnApiRunner"])
-    with pytest.raises(ConfigError, match="'clips' is not an option"):
+    with pytest.raises(UsageError, match="'clips' is not an option"):
         beam_options(None, ["clips"])
     with pytest.raises(ConfigError, match="Cannot read"):
         beam_options(tmp_path / "none.yaml")
