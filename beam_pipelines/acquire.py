@@ -20,7 +20,6 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from beam_pipelines.options import beam_options
 from kinetics_tfds.acquire.config import AcquireConfig, read_config
 from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.rate_limit import SourceStoppedError
@@ -37,6 +36,7 @@ from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.names import parse_split
 from kinetics_tfds.annotations.versions import KineticsVersion, get_version
 from kinetics_tfds.errors import AcquireError, ConfigError, KineticsError
+from kinetics_tfds.jobs.beam_options import beam_options
 from kinetics_tfds.printable import printable
 
 _NAMESPACE = "acquire"

@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 
+import hypothesis
 import pytest
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
@@ -16,6 +17,10 @@ collect_ignore_glob = ["*_process.py"]
 # Tests import their makers by name: `from media import make_video`.
 sys.path.insert(0, str(REPO / "tests"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# No test depends on how busy the machine is; pytest's own time-out ends one that hangs.
+hypothesis.settings.register_profile("kinetics", deadline=None)
+hypothesis.settings.load_profile("kinetics")
 
 
 @pytest.fixture(scope="session")
