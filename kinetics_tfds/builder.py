@@ -94,11 +94,16 @@ the official ones are downloaded where there are none. Without clips: --config=s
         return builder_config  # the same dataset, built with another max_failure_rate
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
+        from kinetics_tfds.shards.checksums import WriteChecksums
+
+        checksums = WriteChecksums()
+        checksums.info = self.dataset_info_from_configs(
             features=make_features(self.kinetics_version.class_names, self.kinetics_config.audio_rate),
             supervised_keys=("video", "label"),
             homepage=HOMEPAGE,
+            metadata=checksums,
         )
+        return checksums.info
 
     def download_and_prepare(self, *, download_config: Any = None, **kwargs: Any) -> None:
         """Builds the dataset; see TFDS. Two builds of one dataset do not run at once.

@@ -35,17 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, options: PipelineOptions | None = None) -> int:
     """Verifies; returns 0 when all is well, 1 when not."""
-    from kinetics_tfds.prepared.dataset import find_prepared, open_prepared
+    from kinetics_tfds.prepared.dataset import find_prepared
     from kinetics_tfds.prepared.verify import verify_dataset
 
     folder = find_prepared(args.dataset, args.data_dir)
     if options is not None:
         from kinetics_tfds.jobs.verify import verify_on_beam
 
-        found = verify_on_beam(open_prepared(folder), options, args.results_dir)
-        return print_verification(found, as_json=args.json)
-    progress = _Progress(len(list(open_prepared(folder).shard_numbers())))
-    found = verify_dataset(folder, args.workers, progress.shard_done)
+        found = verify_on_beam(folder, options, args.results_dir)
+    else:
+        found = verify_dataset(folder, args.workers, _Progress().shard_done)
     return print_verification(found, as_json=args.json)
 
 
@@ -56,6 +55,8 @@ def print_verification(found: Verification, *, as_json: bool) -> int:
         return 0 if found.ok else 1
     for problem in found.problems:
         print(problem)
+    for note in found.notes:
+        print(f"note: {note}")
     print(
         f"{found.folder}: {found.shards} shards, {found.records:,} records, {found.frames:,} frames, "
         f"{found.bytes / 1e9:,.2f} GB in {found.seconds:.0f} s: "
@@ -72,17 +73,17 @@ def print_verification(found: Verification, *, as_json: bool) -> int:
 class _Progress:
     """Says now and then how far the check is, where someone is watching."""
 
-    def __init__(self, shards: int) -> None:
-        self._shards, self._done, self._problems = shards, 0, 0
+    def __init__(self) -> None:
+        self._done, self._problems = 0, 0
         self._started = self._said = time.monotonic()
 
-    def shard_done(self, result) -> None:
-        """Counts a shard."""
+    def shard_done(self, result, shards: int) -> None:
+        """Counts one of so many shards."""
         self._done += 1
         self._problems += len(result.problems)
         now = time.monotonic()
         if sys.stderr.isatty() and now - self._said > 2:
             self._said = now
-            left = (now - self._started) / self._done * (self._shards - self._done)
-            text = f"{self._done} of {self._shards} shards, {self._problems} problems, {format_duration(left)} left"
+            left = (now - self._started) / self._done * (shards - self._done)
+            text = f"{self._done} of {shards} shards, {self._problems} problems, {format_duration(left)} left"
             print(f"kinetics verify: {text}", file=sys.stderr)

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
+from etils import epath
 
 from kinetics_tfds.jobs.over_shards import run_over_shards
 from kinetics_tfds.prepared.dataset import Prepared
@@ -15,12 +16,13 @@ from kinetics_tfds.prepared.verify import ShardResult, Verification, summarise, 
 from kinetics_tfds.prepared.verify_folder import verify_folder
 
 
-def verify_on_beam(prepared: Prepared, options: PipelineOptions, results_dir: str | None) -> Verification:
+def verify_on_beam(folder: epath.PathLike, options: PipelineOptions, results_dir: str | None) -> Verification:
     """Checks every file of a prepared dataset; see `run_over_shards`."""
     started = time.monotonic()
-    lines = run_over_shards(prepared, check_shard, options, results_dir)
+    check = verify_folder(folder)
+    lines = run_over_shards(check.prepared, check_shard, options, results_dir) if check.prepared is not None else []
     results = [_to_result(line["result"]) for line in lines]
-    return summarise(prepared, verify_folder(prepared), results, time.monotonic() - started)
+    return summarise(folder, check, results, time.monotonic() - started)
 
 
 def check_shard(prepared: Prepared, split: str, number: int) -> dict[str, Any]:

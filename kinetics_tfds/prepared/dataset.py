@@ -24,7 +24,7 @@ from kinetics_tfds.annotations.versions import VERSIONS
 from kinetics_tfds.config import DEFAULT_CONFIG
 from kinetics_tfds.errors import VerifyError
 from kinetics_tfds.planning.fingerprint import BuildIdentity
-from kinetics_tfds.shards import commit
+from kinetics_tfds.shards import checksums, commit
 from kinetics_tfds.shards.manifest import read_manifest
 
 _COLUMNS = ("split", "id", "label", "state", "shard", "index", "frames", "bytes", "digest")
@@ -58,14 +58,14 @@ class ShardFile:
         split: the split it belongs to.
         index: its number within the split.
         file_format: TFDS's name of the record format.
-        records: what the manifest says it holds, in order.
+        records: what the manifest says it holds, in order; None where there is no manifest to go by.
     """
 
     path: str
     split: str
     index: int
     file_format: str
-    records: tuple[ExpectedRecord, ...]
+    records: tuple[ExpectedRecord, ...] | None
 
     @property
     def name(self) -> str:
@@ -90,6 +90,14 @@ class Prepared:
         """The manifest, without the columns that only people read."""
         return read_manifest(self.folder, _COLUMNS)
 
+    @functools.cached_property
+    def has_manifest(self) -> bool:
+        """Whether there is a manifest, as the build wrote it."""
+        try:
+            return bool(self.manifest.num_columns)
+        except VerifyError:
+            return False
+
     def shards(self, split: str | None = None) -> Iterator[ShardFile]:
         """Yields the shards that must be there, of one split or of all; one shard's rows in memory at a time."""
         for name, index in self.shard_numbers():
@@ -104,15 +112,19 @@ class Prepared:
 
     def shard(self, split: str, index: int) -> ShardFile:
         """Returns one shard that must be there."""
+        path = os.fspath(self.folder / self.file_name(split, index))
+        return ShardFile(path, split, index, self.identity.file_format, self._expected_records(split, index))
+
+    def _expected_records(self, split: str, index: int) -> tuple[ExpectedRecord, ...] | None:
+        if not self.has_manifest:
+            return None
         rows = self._written[split]
         shards = rows["shard"].to_numpy()
         first, end = np.searchsorted(shards, [index, index + 1])
-        records = tuple(
+        return tuple(
             ExpectedRecord(row["id"], row["label"], row["frames"], row["bytes"], row["digest"])
             for row in rows.slice(first, end - first).to_pylist()
         )
-        path = os.fspath(self.folder / self.file_name(split, index))
-        return ShardFile(path, split, index, self.identity.file_format, records)
 
     def lengths(self, split: str) -> list[int]:
         """Returns how many records each shard of a split holds."""
@@ -151,7 +163,7 @@ def find_prepared(name: str, data_dir: str | None = None) -> epath.Path:
     Raises:
         VerifyError: nothing is prepared under that name.
     """
-    if (epath.Path(name) / commit.CONFIG_FILE).exists():
+    if any((epath.Path(name) / file).exists() for file in (commit.CONFIG_FILE, checksums.FILE_NAME)):
         return epath.Path(name)
     match = re.fullmatch(r"(?P<dataset>\w+)(/(?P<config>[\w.-]+))?(:(?P<version>\d+\.\d+\.\d+))?", name)
     if match is None or match["dataset"] not in VERSIONS:
@@ -186,7 +198,7 @@ def open_prepared(folder: epath.PathLike) -> Prepared:
     fields = [field.name for field in dataclasses.fields(BuildIdentity)]
     try:
         identity = BuildIdentity(**{name: (values or {})[name] for name in fields})
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise VerifyError(
             f"{os.fspath(folder / commit.CONFIG_FILE)} is missing, unreadable or lacks {error}.",
             "Name the folder of a dataset that this project built; if it is one, it is damaged: build it again.",

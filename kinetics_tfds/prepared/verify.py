@@ -22,7 +22,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from kinetics_tfds.annotations.clip import UNLABELLED
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.prepared import verify_folder
-from kinetics_tfds.prepared.dataset import ExpectedRecord, Prepared, ShardFile, open_prepared
+from kinetics_tfds.prepared.dataset import ExpectedRecord, Prepared, ShardFile
 from kinetics_tfds.prepared.problem import Problem
 from kinetics_tfds.prepared.records import RawRecord, read_records
 from kinetics_tfds.shards.write import hash_record
@@ -63,6 +63,7 @@ class Verification:
         bytes: of the records.
         seconds: time it took.
         problems: what is wrong, the folder's own files first.
+        notes: what could not be checked, in words.
     """
 
     folder: str
@@ -72,6 +73,7 @@ class Verification:
     bytes: int
     seconds: float
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -84,7 +86,7 @@ class Verification:
 
 
 def verify_dataset(
-    folder: epath.PathLike, workers: int | None = None, on_shard: Callable[[ShardResult], None] | None = None
+    folder: epath.PathLike, workers: int | None = None, on_shard: Callable[[ShardResult, int], None] | None = None
 ) -> Verification:
     """Checks every file of a prepared dataset, a shard a process.
 
@@ -93,37 +95,40 @@ def verify_dataset(
     Args:
         folder: the dataset's (`builder.data_path`).
         workers: processes; one a core where None.
-        on_shard: called with each shard's result, in order.
+        on_shard: called with each shard's result, in order, and the number of all shards.
 
     Raises:
-        VerifyError: the folder holds no dataset of this project, or no manifest.
+        VerifyError: the folder holds no dataset of this project.
     """
     started = time.monotonic()
-    prepared = open_prepared(folder)
-    folder_problems = verify_folder.verify_folder(prepared)
+    check = verify_folder.verify_folder(folder)
     results: list[ShardResult] = []
-    for result in _run(prepared, workers or len(os.sched_getaffinity(0))):
-        results.append(result)
-        if on_shard is not None:
-            on_shard(result)
-    return summarise(prepared, folder_problems, results, time.monotonic() - started)
+    if check.prepared is not None:
+        shards = len(list(check.prepared.shard_numbers()))
+        for result in _run(check.prepared, workers or len(os.sched_getaffinity(0))):
+            results.append(result)
+            if on_shard is not None:
+                on_shard(result, shards)
+    return summarise(folder, check, results, time.monotonic() - started)
 
 
 def summarise(
-    prepared: Prepared, folder_problems: Iterable[Problem], results: Iterable[ShardResult], seconds: float
+    folder: epath.PathLike, check: verify_folder.FolderCheck, results: Iterable[ShardResult], seconds: float
 ) -> Verification:
     """Puts the results of all shards together, and says of strange records which shard they belong to."""
     results = list(results)
     found = [problem for result in results for problem in result.problems]
-    owners = verify_folder.owners(prepared, {problem.holds for problem in found if problem.holds})
+    strange = {problem.holds for problem in found if problem.holds}
+    owners = verify_folder.owners(check.prepared, strange) if check.prepared is not None else {}
     return Verification(
-        folder=os.fspath(prepared.folder),
+        folder=os.fspath(folder),
         shards=len(results),
         records=sum(result.records for result in results),
         frames=sum(result.frames for result in results),
         bytes=sum(result.bytes for result in results),
         seconds=seconds,
-        problems=(*folder_problems, *(problem.with_owner(owners) for problem in found)),
+        problems=(*check.problems, *(problem.with_owner(owners) for problem in found)),
+        notes=check.notes,
     )
 
 
@@ -131,19 +136,22 @@ def verify_shard(shard: ShardFile, kinetics: str) -> ShardResult:
     """Checks one shard: checksums, hashes, places and counts against the manifest, labels, and every frame.
 
     Args:
-        shard: the file, and what the manifest says it holds.
+        shard: the file, and what the manifest says it holds; without that, records are checked by themselves only.
         kinetics: the version's name, for its classes.
     """
     cv2.setNumThreads(1)
     labels = get_version(kinetics).class_index
+    wanted = shard.records or ()
     problems: list[Problem] = []
     seen = strange = records = frames = size = 0
     raw = None
     try:
         for index, raw in enumerate(read_records(shard.path, shard.file_format)):
             seen += 1
-            expected = shard.records[index] if index < len(shard.records) else None
+            expected = wanted[index] if index < len(wanted) else None
             what, holds, decoded = _check_record(raw, expected, labels)
+            if expected is None and shard.records is not None and raw.data is not None:
+                what.append("the manifest knows no such record")
             records += raw.data is not None
             size += len(raw.data or b"")
             frames += decoded
@@ -155,8 +163,8 @@ def verify_shard(shard: ShardFile, kinetics: str) -> ShardResult:
         problems.append(Problem(shard.name, None, None, f"cannot be read: {error.strerror or error}"))
         return ShardResult(shard.name, records, frames, size, tuple(problems))
     # Where the last record could not be read, its problem says so already.
-    if seen < len(shard.records) and (raw is None or raw.data is not None):
-        problems.append(Problem(shard.name, None, None, f"{seen} records, the manifest says {len(shard.records)}"))
+    if seen < len(wanted) and (raw is None or raw.data is not None):
+        problems.append(Problem(shard.name, None, None, f"{seen} records, the manifest says {len(wanted)}"))
     if records and strange == records:
         holds = next(problem.holds for problem in problems if problem.holds)
         problems = [Problem(shard.name, None, None, f"holds {records} records of another shard", holds)]
@@ -172,8 +180,6 @@ def _check_record(
         return what, None, 0
     if expected is not None and hash_record(raw.data) != expected.digest:
         what.append("its hash is not the manifest's")
-    if expected is None:
-        what.append("the manifest knows no such record")
     try:
         features = tf_example_pb2.Example.FromString(raw.data).features.feature
         identity = features["id"].bytes_list.value[0].decode()

@@ -22,6 +22,7 @@ from tensorflow_datasets.core import constants
 from kinetics_tfds.errors import ConfigError, PlanMismatchError
 from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.planning.fingerprint import BuildIdentity, compare_mappings
+from kinetics_tfds.shards import checksums
 from kinetics_tfds.shards.lock import build_lock, lock_path, staging_path
 from kinetics_tfds.shards.staging import Staging
 
@@ -34,16 +35,22 @@ _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSY
 
 def write_config(folder: epath.Path, identity: BuildIdentity) -> None:
     """Writes beside the shards what the dataset was made from."""
-    values = {"fingerprint": identity.fingerprint, **identity.to_json()}
+    values = {"fingerprint": identity.fingerprint, **identity.to_json(), "checksums": checksums.FILE_NAME}
     (folder / CONFIG_FILE).write_text(json.dumps(values, indent=2) + "\n")
 
 
 def read_config(folder: epath.Path) -> dict[str, Any] | None:
     """Returns what `write_config` wrote, or None where there is nothing readable."""
     try:
-        return json.loads((folder / CONFIG_FILE).read_text())
+        values = json.loads((folder / CONFIG_FILE).read_text())
     except (OSError, ValueError):
         return None
+    return values if isinstance(values, dict) else None
+
+
+def has_checksums(folder: epath.Path) -> bool:
+    """Returns whether the build of a dataset wrote checksums of its small files."""
+    return "checksums" in (read_config(folder) or {})
 
 
 def check_same_settings(folder: epath.Path, name: str, settings: dict[str, Any], defaults: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from kinetics_tfds.annotations.clip import Clip, Split, clip_columns, clip_schem
 from kinetics_tfds.errors import VerifyError
 from kinetics_tfds.parquet import open_parquet, parquet_writer
 from kinetics_tfds.planning.plan import SplitPlan
+from kinetics_tfds.shards import checksums
 from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
 
 FILE_NAME = "manifest.parquet"
@@ -59,13 +60,18 @@ def read_manifest(data_path: epath.PathLike, columns: Sequence[str] | None = Non
         columns: names of the columns to read; all where None.
 
     Raises:
-        VerifyError: there is no manifest, or it cannot be read.
+        VerifyError: there is no manifest, it cannot be read, or it is not what the build wrote.
     """
     path = epath.Path(data_path) / FILE_NAME
+    if checksums.is_intact(path) is False:
+        raise VerifyError(
+            f"{os.fspath(path)} was changed since the build: its checksum is not that in {checksums.FILE_NAME}.",
+            "`kinetics verify` lists everything that is wrong; copy the file again, or build again with --overwrite.",
+        )
     try:
         with open_parquet(path) as file:
             return file.read(columns=None if columns is None else list(columns))
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise VerifyError(
             f"Cannot read {os.fspath(path)}: {error}",
             "Name the folder of a dataset that this project built; it holds manifest.parquet beside the shards.",

@@ -31,15 +31,27 @@ def copy(request, prepared, tmp_path):
     return folder
 
 
+@pytest.fixture
+def old(prepared, tmp_path):
+    """A copy as it was built before small files had checksums."""
+    folder = tmp_path / "1.0.0"
+    shutil.copytree(prepared["tfrecord"], folder)
+    config = json.loads((folder / "config.json").read_text())
+    del config["checksums"]
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "SHA256SUMS").unlink()
+    return folder
+
+
 def _shards(folder: pathlib.Path, split: str) -> list[pathlib.Path]:
     return sorted(folder.glob(f"kinetics600-{split}.*-of-*"))
 
 
 def _problems(folder: pathlib.Path) -> list[tuple[str, int | None, str]]:
     """All that is found, in this process: starting others takes longer than these small files."""
-    data = open_prepared(folder)
-    results = [verify_shard(shard, "kinetics600") for shard in data.shards()]
-    found = summarise(data, verify_folder(data), results, 0.0)
+    check = verify_folder(folder)
+    shards = check.prepared.shards() if check.prepared else ()
+    found = summarise(folder, check, [verify_shard(shard, "kinetics600") for shard in shards], 0.0)
     return [(problem.file, problem.record, problem.what) for problem in found.problems]
 
 
@@ -96,8 +108,8 @@ def test_an_extra_shard(copy):
     assert [file for file, _, _ in _problems(copy)] == [extra.name]
 
 
-def test_a_replaced_description(copy, prepared):
-    info = json.loads((copy / "dataset_info.json").read_text())
+def test_a_replaced_description(old):
+    info = json.loads((old / "dataset_info.json").read_text())
     changes = [
         {"version": "2.0.0"},
         {"name": "kinetics700"},
@@ -107,36 +119,36 @@ def test_a_replaced_description(copy, prepared):
         {"splits": [{**info["splits"][0], "shardLengths": ["1", "2", "3"]}, info["splits"][1]]},
     ]
     for change in changes:
-        (copy / "dataset_info.json").write_text(json.dumps({**info, **change}))
-        assert {problem.file for problem in verify_folder(open_prepared(copy))} == {"dataset_info.json"}, change
-    (copy / "dataset_info.json").write_text("{")
-    assert [problem.file for problem in verify_folder(open_prepared(copy))] == ["dataset_info.json"]
+        (old / "dataset_info.json").write_text(json.dumps({**info, **change}))
+        assert {problem.file for problem in verify_folder(old).problems} == {"dataset_info.json"}, change
+    (old / "dataset_info.json").write_text("{")
+    assert [problem.file for problem in verify_folder(old).problems] == ["dataset_info.json"]
 
 
 @pytest.mark.parametrize("name", ["features.json", "label.labels.txt"])
-def test_a_replaced_schema(copy, name):
-    text = (copy / name).read_text()
+def test_a_replaced_schema(old, name):
+    text = (old / name).read_text()
     for replaced in ("", text.replace("zumba", "rumba").replace('"600"', '"601"')):
-        (copy / name).write_text(replaced)
-        assert [problem.file for problem in verify_folder(open_prepared(copy))] == [name]
+        (old / name).write_text(replaced)
+        assert [problem.file for problem in verify_folder(old).problems] == [name]
 
 
-def test_changed_settings(copy):
-    config = json.loads((copy / "config.json").read_text())
+def test_changed_settings(old):
+    config = json.loads((old / "config.json").read_text())
     config["settings"]["quality"] = 50
-    (copy / "config.json").write_text(json.dumps(config))
-    assert [file for file, _, _ in _problems(copy)] == ["config.json"]
+    (old / "config.json").write_text(json.dumps(config))
+    assert [file for file, _, _ in _problems(old)] == ["config.json"]
 
 
-def test_a_manifest_of_other_rows(copy):
-    table = pq.read_table(copy / "manifest.parquet")
+def test_a_manifest_of_other_rows(old):
+    table = pq.read_table(old / "manifest.parquet")
     labels = ["zumba" if label == "abseiling" else label for label in table["label"].to_pylist()]
-    pq.write_table(table.set_column(table.column_names.index("label"), "label", [labels]), copy / "manifest.parquet")
-    problems = _problems(copy)
+    pq.write_table(table.set_column(table.column_names.index("label"), "label", [labels]), old / "manifest.parquet")
+    problems = _problems(old)
     assert problems
     assert all("is not that of 'zumba'" in what for _, _, what in problems)
-    pq.write_table(table.slice(0, 12), copy / "manifest.parquet")
-    assert any("config.json says" in what for _, _, what in _problems(copy))
+    pq.write_table(table.slice(0, 12), old / "manifest.parquet")
+    assert any("config.json says" in what for _, _, what in _problems(old))
 
 
 def test_any_flipped_byte_of_a_tfrecord_is_found(prepared, tmp_path):
