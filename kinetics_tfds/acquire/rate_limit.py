@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass
+from kinetics_tfds.acquire.outcome import Outcome
 from kinetics_tfds.acquire.source import RateLimit, StoppedError
 from kinetics_tfds.locks import try_lock
 
@@ -50,18 +50,6 @@ class _State:
     stopped: list[str] = dataclasses.field(default_factory=list)
 
 
-class Permit:
-    """The permission to fetch one unit."""
-
-    def __init__(self, limiter: RateLimiter, began: float) -> None:
-        self._limiter = limiter
-        self._began = began
-
-    def report(self, outcome: Outcome | None) -> None:
-        """Says how the source answered: a run-level outcome opens the breaker, any other (or None) closes it."""
-        self._limiter._report(outcome, self._began)
-
-
 class RateLimiter:
     """Says when the next unit of a source may begin, over all processes of this machine.
 
@@ -84,56 +72,75 @@ class RateLimiter:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
-        self._path, self._lock, self._probe = (folder / f"{safe}.{suffix}" for suffix in ("json", "lock", "probe"))
+        self._path, self._lock = folder / f"{safe}.json", folder / f"{safe}.lock"
         self._slots = [folder / f"{safe}.slot{number}" for number in range(limit.concurrency)]
         # Threads of one process wait here, where they are woken; only what is between processes must be polled for.
-        self._places = threading.Semaphore(limit.concurrency)
-        self._limit = limit
-        self._run = run
-        self._clock = clock
-        self._sleep = sleep
+        self._threads = threading.Semaphore(limit.concurrency)
+        self._limit, self._run, self._clock, self._sleep = limit, run, clock, sleep
         self._random = random.Random()
-        self._failing = True  # whether there were failures when this process last looked
         folder.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
-    def permit(self, check: Callable[[], None] = lambda: None) -> Iterator[Permit]:
-        """Waits until a unit may begin, and holds a slot among those in flight until the block ends.
+    def permit(self, check: Callable[[], None] = lambda: None) -> Iterator[float]:
+        """Waits until a unit may begin, and holds one of the slots of those in flight until the block ends.
 
         Args:
             check: called while waiting; raises to end the wait.
+
+        Yields:
+            When the unit began: how it ended is told with this moment.
 
         Raises:
             SourceStoppedError: the breaker has given up for this run.
         """
         with contextlib.ExitStack() as held:
-            while not self._places.acquire(timeout=_LONGEST_SLEEP):
+            while not self._threads.acquire(timeout=_LONGEST_SLEEP):
                 check()
-            held.callback(self._places.release)
-            while (slot := self._free_slot()) is None:
-                check()
-                self._sleep(self._random.uniform(0.02, 0.1))
-            held.callback(os.close, slot)
+            held.callback(self._threads.release)
             while True:
                 check()
-                wait, probe = self._begin()
-                if probe is not None:
-                    held.callback(os.close, probe)
-                if wait <= 0:
+                wait, slot = self._begin()
+                if slot is not None:
                     break
                 self._sleep(min(wait, _LONGEST_SLEEP))
-            yield Permit(self, self._clock())
+            held.callback(os.close, slot)
+            yield self._clock()
 
-    def count(self, failure: Outcome | None) -> None:
-        """Counts a finished unit: failures in a row that say nothing of their clips end the run at this source."""
-        if failure is None and not self._failing:
-            return
+    def answered(self, began: float) -> None:
+        """Notes that a unit was answered: what was refused or failed before says nothing any more."""
         with self._state() as state:
-            state.failures = 0 if failure is None else state.failures + 1
-            if failure is not None and state.failures >= self._limit.max_failures:
+            state.failures = 0
+            if began >= state.open_until:  # an answer to a question from before a refusal says nothing of it
+                state.refusals, state.open_until = 0, 0.0
+
+    def refused(self, outcome: Outcome, began: float) -> None:
+        """Notes a run-level outcome: nobody asks for a while, and then one at a time until there is an answer."""
+        with self._state() as state:
+            now = self._clock()
+            asked_until = now + (outcome.retry_after or 0.0)
+            if began < state.open_until:
+                # Asked before another was refused: the same refusal, though it may ask for a longer wait.
+                state.open_until = max(state.open_until, asked_until)
+                return
+            state.refusals += 1
+            growing = self._limit.first_wait * 2.0 ** (state.refusals - 1) * self._random.uniform(1.0, 1.25)
+            state.open_until = max(asked_until, now + min(growing, self._limit.longest_wait))
+            if state.refusals >= self._limit.max_refusals:
+                until = time.strftime("%a %H:%M:%S", time.localtime(state.open_until))
                 state.stopped = [
                     self._run,
-                    f"{state.failures} units in a row failed, the last one: {failure.reason}: {failure.message}",
+                    f"{state.refusals} refusals in a row, the last one: {outcome.reason}: {outcome.message}",
+                    f"Leave it alone until {until} or longer (with another address, or cookies, it may be sooner)",
+                ]
+
+    def failed(self, outcome: Outcome) -> None:
+        """Notes a unit that failed without a word of its clips: too many in a row end the run at this source."""
+        with self._state() as state:
+            state.failures += 1
+            if state.failures >= self._limit.max_failures:
+                state.stopped = [
+                    self._run,
+                    f"{state.failures} units in a row failed, the last one: {outcome.reason}: {outcome.message}",
                     "Correct what it says, or try again later. If it is about a site that has changed, upgrade yt-dlp: "
                     "pip install --upgrade 'yt-dlp[default]'. No try of these rows was counted",
                 ]
@@ -143,26 +150,23 @@ class RateLimiter:
         with self._state() as state:
             return state.open_until if state.refusals else 0.0
 
-    def _free_slot(self) -> int | None:
-        return next((lock for path in self._slots if (lock := try_lock(path)) is not None), None)
-
     def _begin(self) -> tuple[float, int | None]:
-        """Returns the seconds until a unit may begin, and the lock of who asks alone after a refusal."""
+        """Returns the slot of a unit that may begin now, or how many seconds to wait."""
         with self._state() as state:
             self._raise_if_stopped(state)
             now = self._clock()
-            self._failing = state.failures > 0
-            wait, probe = self._wait(state, now), None
-            if wait <= 0 and state.refusals:
-                # One at a time until an answer is good again. The lock of a process that is killed is free again.
-                probe = try_lock(self._probe)
-                wait = _LONGEST_SLEEP if probe is None else 0.0
-            if wait <= 0:
-                if self._limit.units_per_hour is not None:
-                    state.begun.append(now)
-                if self._limit.pause[1] > 0:
-                    state.next_unit = now + self._random.uniform(*self._limit.pause)
-            return wait, probe
+            wait = self._wait(state, now)
+            if wait > 0:
+                return wait, None
+            slots = self._slots[:1] if state.refusals else self._slots  # one asks alone after a refusal
+            slot = next((lock for path in slots if (lock := try_lock(path)) is not None), None)
+            if slot is None:
+                return self._random.uniform(0.02, 0.1), None
+            if self._limit.units_per_hour is not None:
+                state.begun.append(now)
+            if self._limit.pause[1] > 0:
+                state.next_unit = now + self._random.uniform(*self._limit.pause)
+            return 0.0, slot
 
     def _wait(self, state: _State, now: float) -> float:
         limit = self._limit
@@ -188,28 +192,6 @@ class RateLimiter:
         # By an earlier run: this one may try once the wait is over.
         state.stopped, state.refusals, state.failures = [], min(state.refusals, 1), 0
 
-    def _report(self, outcome: Outcome | None, began: float) -> None:
-        with self._state() as state:
-            if outcome is None or outcome.outcome_class is not OutcomeClass.RUN_LEVEL:
-                if began >= state.open_until:  # an answer to a question from before a refusal says nothing
-                    state.refusals, state.open_until = 0, 0.0
-                return
-            now, retry_after = self._clock(), outcome.retry_after or 0.0
-            if began < state.open_until:
-                # Asked before another was refused: the same refusal, though it may ask for a longer wait.
-                state.open_until = max(state.open_until, now + retry_after)
-                return
-            state.refusals += 1
-            growing = self._limit.first_wait * 2.0 ** (state.refusals - 1) * self._random.uniform(1.0, 1.25)
-            state.open_until = now + max(retry_after, min(growing, self._limit.longest_wait))
-            if state.refusals >= self._limit.max_refusals:
-                until = time.strftime("%a %H:%M:%S", time.localtime(state.open_until))
-                state.stopped = [
-                    self._run,
-                    f"{state.refusals} refusals in a row, the last one: {outcome.reason}: {outcome.message}",
-                    f"Leave it alone until {until} or longer (with another address, or cookies, it may be sooner)",
-                ]
-
     @contextlib.contextmanager
     def _state(self) -> Iterator[_State]:
         """Gives the shared state under its lock, and writes it back if it changed."""
@@ -221,14 +203,12 @@ class RateLimiter:
                 state = _State(**json.loads(text))
             except (OSError, ValueError, TypeError):
                 text, state = "", _State()  # the first run, or a file that a power cut emptied
-            try:
-                yield state
-            finally:
-                after = json.dumps(dataclasses.asdict(state))
-                if after != text:
-                    beside = self._path.with_suffix(".new")
-                    beside.write_text(after, encoding="utf-8")
-                    os.replace(beside, self._path)
+            yield state
+            after = json.dumps(dataclasses.asdict(state))
+            if after != text:
+                beside = self._path.with_suffix(".new")
+                beside.write_text(after, encoding="utf-8")
+                os.replace(beside, self._path)
         finally:
             os.close(descriptor)
 

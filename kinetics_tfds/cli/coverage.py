@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the counts and writes what was asked for."""
-    from kinetics_tfds.acquire.ledger.attempt import to_table
-    from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
+    from kinetics_tfds.acquire.ledger.attempt import ledger_table
+    from kinetics_tfds.acquire.ledger.ledger import read_ledger
     from kinetics_tfds.acquire.reports import coverage
     from kinetics_tfds.acquire.reports.clip_status import find_statuses
     from kinetics_tfds.acquire.run.rows import read_rows
@@ -47,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
     counted = coverage.count_rows(version, rows.digest(), statuses)
     print(json.dumps(counted.as_json(), indent=2) if args.json else coverage.format_table(counted, args.worst))
     if args.parquet:
-        _write(args.parquet, lambda path: write_parquet(path, coverage.to_table(statuses)))
+        _write(args.parquet, lambda path: write_parquet(path, coverage.statuses_table(statuses)))
     if args.attempts:
-        _write(args.attempts, lambda path: write_parquet(path, to_table(read_ledger(store))))
+        _write(args.attempts, lambda path: write_parquet(path, ledger_table(read_ledger(store))))
     if args.png:
         from kinetics_tfds.acquire.reports.picture import draw_png
 

@@ -19,7 +19,7 @@ from acquire.world import LENGTH, UNITS_PER_HOUR, World, make_world
 
 from beam_pipelines.acquire import INCOMPLETE
 from kinetics_tfds.acquire.ledger.attempt import Attempt
-from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
+from kinetics_tfds.acquire.ledger.ledger import read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_statuses
 from kinetics_tfds.acquire.store.clip_store import file_digest, open_store

@@ -8,7 +8,7 @@ from acquire.loopback import Loopback
 from acquire.source_run import media, run
 
 from kinetics_tfds.acquire.config import AcquireConfig
-from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
+from kinetics_tfds.acquire.ledger.ledger import read_ledger
 from kinetics_tfds.acquire.outcome import Reason
 from kinetics_tfds.acquire.run.passes import Run, acquire
 from kinetics_tfds.acquire.siblings import find_siblings, others_of

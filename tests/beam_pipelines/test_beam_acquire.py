@@ -12,7 +12,7 @@ from media import make_video
 from beam_pipelines.acquire import FetchShards, main, run_pass
 from kinetics_tfds.acquire.config import AcquireConfig, RetrySettings
 from kinetics_tfds.acquire.ledger.attempts_by_clip import AttemptsByClip
-from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
+from kinetics_tfds.acquire.ledger.ledger import read_ledger
 from kinetics_tfds.acquire.run.passes import Run, acquire
 from kinetics_tfds.acquire.run.unit_worker import Task
 from kinetics_tfds.acquire.run.work_list import write_work

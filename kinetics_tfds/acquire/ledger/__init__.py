@@ -1,1 +1,1 @@
-"""What was tried, and how it ended: one line for each attempt, appended and never changed."""
+"""What was tried, and how it ended: one JSON line per attempt, appended and never changed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason, redact
@@ -57,15 +57,19 @@ class Attempt:
 
     @property
     def outcome_class(self) -> OutcomeClass:
-        """The class that the reason belongs to."""
         return self.reason.outcome_class
 
     @property
-    def blames_source(self) -> bool:
+    def is_answer(self) -> bool:
+        """Whether the source said anything of the clip."""
+        known = self.outcome_class not in (OutcomeClass.TRANSIENT, OutcomeClass.RUN_LEVEL)
+        return bool(self.unit) and (known or self.reason is Reason.NOT_YET)
+
+    @property
+    def may_be_the_sources(self) -> bool:
         """Whether the failure may be the source's as a whole: it says nothing of a clip that never failed before."""
-        if self.outcome_class is not OutcomeClass.TRANSIENT or self.reason is Reason.NOT_YET:
-            return False
-        return self.attempt == 1 or self.reason is Reason.CONNECTION
+        transient = self.outcome_class is OutcomeClass.TRANSIENT and self.reason is not Reason.NOT_YET
+        return transient and (self.attempt == 1 or self.reason is Reason.CONNECTION)
 
     def with_outcome(self, outcome: Outcome, time: float, **stored: Any) -> Attempt:
         """Returns the attempt with its end: `stored` holds the fields of a stored clip."""
@@ -105,26 +109,28 @@ def _text(key: str, value: str) -> str:
     return sys.intern(value) if key in _COMMON else value
 
 
-def attempt_fields() -> list[tuple[str, Any]]:
-    """Returns the names and Arrow types of the columns that a table of attempts has after those of the clip."""
+def to_table(
+    clips: Iterable[Clip], attempts: Iterable[Attempt | None], columns: Mapping[str, Sequence[str | None]]
+) -> pyarrow.Table:
+    """Returns one row for each clip, with its attempt; nulls where that is None.
+
+    Args:
+        clips: the rows.
+        attempts: one for each.
+        columns: further columns of text, which come before the attempt's, and instead of those of the same name.
+    """
     import pyarrow as pa
 
+    attempts = list(attempts)
     types = {"time": pa.timestamp("us", "UTC"), "attempt": pa.int32(), "bytes": pa.int64(), "duration": pa.float64()}
-    return [("outcome_class", pa.string()), *((name, types.get(name, pa.string())) for name in _OWN)]
+    own = {name: [getattr(each, name, None) for each in attempts] for name in ("outcome_class", *_OWN)}
+    own["time"] = [None if each is None else round(each.time * 1e6) for each in attempts]
+    columns = {**columns, **{name: own[name] for name in own if name not in columns}}
+    schema = clip_schema(*((name, types.get(name, pa.string())) for name in columns))
+    return pa.table({**clip_columns(clips), **columns}, schema=schema)
 
 
-def attempt_columns(attempts: Iterable[Attempt | None]) -> dict[str, list[Any]]:
-    """Returns those columns; an attempt that is None gives nulls."""
-    attempts = list(attempts)
-    columns = {name: [getattr(each, name, None) for each in attempts] for name in ("outcome_class", *_OWN)}
-    columns["time"] = [None if each is None else round(each.time * 1e6) for each in attempts]
-    return columns
-
-
-def to_table(attempts: Iterable[Attempt]) -> pyarrow.Table:
+def ledger_table(attempts: Iterable[Attempt]) -> pyarrow.Table:
     """Returns attempts as one Arrow table, sorted by time."""
-    import pyarrow as pa
-
     attempts = list(attempts)
-    columns = {**clip_columns(attempt.clip for attempt in attempts), **attempt_columns(attempts)}
-    return pa.table(columns, schema=clip_schema(*attempt_fields())).sort_by("time")
+    return to_table((attempt.clip for attempt in attempts), attempts, {}).sort_by("time")

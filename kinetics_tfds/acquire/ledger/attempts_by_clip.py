@@ -31,7 +31,6 @@ class LastAttempt(NamedTuple):
 
 
 def last_attempt(attempt: Attempt) -> LastAttempt:
-    """Returns what counts of an attempt."""
     counted = max(attempt.attempt - (attempt.outcome_class is OutcomeClass.RUN_LEVEL), 0)
     return LastAttempt(attempt.reason, counted, attempt.time)
 

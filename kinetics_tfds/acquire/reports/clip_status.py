@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kinetics_tfds.acquire.ledger.attempt import Attempt
 from kinetics_tfds.acquire.ledger.attempts_by_clip import last_attempt
-from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
+from kinetics_tfds.acquire.ledger.ledger import read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
-from kinetics_tfds.acquire.run.schedule import NEVER, next_try
-from kinetics_tfds.acquire.run.settings import load_settings
+from kinetics_tfds.acquire.run.schedule import NEVER, load_settings, next_try
 from kinetics_tfds.acquire.siblings import find_siblings
 from kinetics_tfds.acquire.store.clip_store import ClipStore
 from kinetics_tfds.acquire.store.intact import intact_clips

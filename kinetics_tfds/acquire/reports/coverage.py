@@ -8,9 +8,8 @@ import datetime
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kinetics_tfds.acquire.ledger.attempt import attempt_columns, attempt_fields
+from kinetics_tfds.acquire.ledger.attempt import to_table
 from kinetics_tfds.acquire.reports.clip_status import ClipStatus, RowStatus
-from kinetics_tfds.annotations.clip import clip_columns, clip_schema
 from kinetics_tfds.annotations.versions import KineticsVersion
 
 if TYPE_CHECKING:
@@ -124,16 +123,11 @@ def _plain(tally: Tally) -> dict[str, int]:
     return {str(status): tally[status] for status in ClipStatus}
 
 
-def to_table(rows: Sequence[RowStatus]) -> pyarrow.Table:
+def statuses_table(rows: Sequence[RowStatus]) -> pyarrow.Table:
     """Returns one row for each annotation row, with the attempt that decides."""
-    import pyarrow as pa
-
     own = {
         "status": [str(row.status) for row in rows],
         "reason": [str(row.reason) for row in rows],
         "path": [row.path for row in rows],
     }
-    fields = [(name, kind) for name, kind in attempt_fields() if name not in own]
-    schema = clip_schema(*((name, pa.string()) for name in own), *fields)
-    columns = {**attempt_columns(row.attempt for row in rows), **clip_columns(row.clip for row in rows), **own}
-    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    return to_table((row.clip for row in rows), (row.attempt for row in rows), own)

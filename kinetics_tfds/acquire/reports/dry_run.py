@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from kinetics_tfds.acquire.config import AcquireConfig
 from kinetics_tfds.acquire.ledger.attempt import Attempt
 from kinetics_tfds.acquire.ledger.attempts_by_clip import AttemptsByClip
-from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
+from kinetics_tfds.acquire.ledger.ledger import read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.rate_limit import least_seconds
 from kinetics_tfds.acquire.run.schedule import RetryRules, make_schedule

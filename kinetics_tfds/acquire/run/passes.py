@@ -6,34 +6,40 @@ on are the same thing.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from kinetics_tfds.acquire.config import AcquireConfig
 from kinetics_tfds.acquire.ledger.attempt import Attempt
 from kinetics_tfds.acquire.ledger.attempts_by_clip import AttemptsByClip
-from kinetics_tfds.acquire.ledger.ledger_files import LedgerWriter, read_ledger
+from kinetics_tfds.acquire.ledger.ledger import LedgerWriter, read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.rate_limit import SourceStoppedError
-from kinetics_tfds.acquire.run.progress import FailureStreak, Progress
-from kinetics_tfds.acquire.run.schedule import NEVER, RetryRules, Schedule, jitter, make_schedule, next_try
-from kinetics_tfds.acquire.run.settings import save_settings
+from kinetics_tfds.acquire.run.progress import Progress
+from kinetics_tfds.acquire.run.schedule import (
+    NEVER,
+    RetryRules,
+    Schedule,
+    jitter,
+    make_schedule,
+    next_try,
+    save_settings,
+)
 from kinetics_tfds.acquire.run.stop import check_stop, stopping
 from kinetics_tfds.acquire.run.unit_worker import Task, Worker, cache_of, new_attempt, rate_limiter_of
 from kinetics_tfds.acquire.run.work_list import FOLDER, WorkList, read_work, write_work
 from kinetics_tfds.acquire.siblings import find_siblings
-from kinetics_tfds.acquire.source import FetchFailure, PlanContext, Source, Unit
+from kinetics_tfds.acquire.source import PlanContext, Source, StoppedError, Unit
 from kinetics_tfds.acquire.store.clip_store import ClipStore, open_store
 from kinetics_tfds.acquire.store.intact import intact_clips
-from kinetics_tfds.acquire.store.reclaim import reclaim
 from kinetics_tfds.acquire.store.run_lock import run_lock
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.durations import format_duration
+from kinetics_tfds.errors import AcquireError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,14 +85,12 @@ class Summary:
         stored: rows that were stored by the run.
         left: the others.
         pending: those of them that the same command will try again, after a while.
-        counts: attempts of this run by class.
     """
 
     had: int
     stored: int
     left: int
     pending: int
-    counts: Mapping[OutcomeClass, int]
 
 
 def acquire(run: Run) -> Summary:
@@ -99,13 +103,16 @@ def acquire(run: Run) -> Summary:
     """
     store = open_store(run.store)
     with run_lock(store, stopping.set):
-        if reclaimed := reclaim(store):
-            run.say(f"{reclaimed:,} clips that a killed run had just finished were brought in")
-        store.remove_hidden(FOLDER)  # of a killed run
+        _clean(store)  # after a killed run
         try:
             return _Acquisition(run, store).run()
         finally:
-            store.remove_hidden(FOLDER)
+            _clean(store)
+
+
+def _clean(store: ClipStore) -> None:
+    store.clear_scratch()
+    store.remove_hidden(FOLDER)
 
 
 class _Acquisition:
@@ -117,7 +124,6 @@ class _Acquisition:
         self._rules = RetryRules(run.config.retry, self._began, run.force)
         self._siblings = find_siblings(run.rows or run.clips)
         self._had = frozenset(intact_clips(run.clips, store, run.version, self._siblings))
-        self._counts: collections.Counter[OutcomeClass] = collections.Counter()
         self._numbers = itertools.count()
 
     def run(self) -> Summary:
@@ -145,116 +151,109 @@ class _Acquisition:
             if any(next_try(clip.key, attempts.get(clip.key, name), rules) < NEVER for name in names)
         ]
         had = len(self._had)
-        return Summary(had, len(self._run.clips) - had - len(left), len(left), len(pending), dict(self._counts))
+        return Summary(had, len(self._run.clips) - had - len(left), len(left), len(pending))
 
     def _have(self, clip: Clip, attempts: AttemptsByClip) -> bool:
         return clip in self._had or attempts.stored_since(clip.key, self._began)
 
     def _exhaust(self, source: Source) -> None:
         """Runs passes over one source until no row can be tried there within this run."""
-        streak = FailureStreak()
-        # Tries of a row are limited and refusals by the breaker, but not those of a video that is refused alone, nor
-        # those of a source that never answers: too many passes in a row that came to nothing are the end.
-        idle_passes = 0
-        while True:
-            attempts = AttemptsByClip(read_ledger(self._store))
-            due = make_schedule(
-                self._run.clips,
-                lambda clip, attempts=attempts: self._have(clip, attempts),
-                attempts,
-                source.name,
-                self._rules,
-                time.time(),
-            )
-            if not due.now and not due.later:
-                self._say_rest(source, due)
-                return
-            if not due.now:
-                self._wait(source, due.later_at, due.later)
-                continue
-            work = self._write_pass(source, due, attempts)
-            del attempts
-            if not work.units:
-                continue
-            progress = self._run_pass(source, work, streak)
-            if any(kind not in (OutcomeClass.RUN_LEVEL, OutcomeClass.TRANSIENT) for kind in progress.counts):
-                idle_passes = 0
-                continue
-            idle_passes += self._check_idle(source, streak, progress, idle_passes)
-
-    def _check_idle(self, source: Source, streak: FailureStreak, progress: Progress, idle_passes: int) -> int:
-        """Returns 1 after a pass that came to nothing for the source's own fault; its tries do not count."""
-        retry, failures = self._run.config.retry, progress.counts[OutcomeClass.TRANSIENT]
-        if failures and (streak.answered or any(attempt.attempt > 1 for attempt in streak.attempts)):
-            return 0
-        last = streak.attempts[-1] if streak.attempts else None
-        self._revoke(streak)
-        if last is not None and idle_passes + 1 >= retry.attempts:
+        try:
+            while self._run_pass(source):
+                pass
+        except SourceStoppedError:
+            self._revoke(self._failures(source)[0])
+            raise
+        failures, answered = self._failures(source)
+        if failures and not answered:
+            self._revoke(failures)
             raise SourceStoppedError(
-                f"{source.name} gave no answer about any clip, the last time: {last.reason}: {last.message}",
+                f"{source.name} gave no answer about any clip, the last time: "
+                f"{failures[-1].reason}: {failures[-1].message}",
                 "Correct what it says, or try again later: run the same command again. No try was counted.",
             )
-        if last is None and idle_passes >= retry.attempts + source.rate_limit.max_refusals:
-            raise SourceStoppedError(
-                f"{source.name} refused {progress.counts.total():,} clips again and again, and only these.",
-                "Run the same command again later.",
-            )
-        if last is not None:
-            wait = min(retry.first_wait * 2.0**idle_passes, retry.longest_wait)
-            self._wait(source, time.time() + wait, failures)
-        return 1
 
-    def _run_pass(self, source: Source, work: WorkList, streak: FailureStreak) -> Progress:
+    def _run_pass(self, source: Source) -> bool:
+        """Tries what is due, after waiting where it is due later; returns False where nothing is."""
         run = self._run
-        limiter = rate_limiter_of(source, run.config, run.name)
-        progress = Progress(source, work, self._store, run.say, run.interval, limiter.waiting_until, streak)
-        try:
-            with progress:
+        attempts = AttemptsByClip(read_ledger(self._store))
+        due = make_schedule(
+            run.clips, lambda clip: self._have(clip, attempts), attempts, source.name, self._rules, time.time()
+        )
+        if not due.now:
+            if due.later:
+                self._wait(source, due.later_at, due.later)
+            else:
+                self._say_rest(source, due)
+            return due.later > 0
+        work = self._write_work(source, due, attempts)
+        if work.units:
+            limiter = rate_limiter_of(source, run.config, run.name)
+            with Progress(source, work, self._store, run.say, run.interval, limiter.waiting_until):
                 run.run_pass(Task(run.name, run.store, source.name, run.config, run.version.name), work)
-        except SourceStoppedError:
-            self._revoke(streak)
-            raise
-        finally:
-            self._counts += progress.counts
-            self._store.remove_hidden(work.folder)
-        return progress
+        self._store.remove_hidden(work.folder)
+        return True
 
-    def _revoke(self, streak: FailureStreak) -> None:
-        """Takes back tries that failed for the source's own fault."""
+    def _failures(self, source: Source) -> tuple[list[Attempt], bool]:
+        """Returns this run's tries since a source's last answer that may have failed for its own fault, oldest first.
+
+        Returns:
+            These attempts, and whether the source gave an answer in this run.
+        """
+        answered, failures = 0.0, []
+        for attempt in read_ledger(self._store):
+            if (attempt.source, attempt.run) != (source.name, self._run.name):
+                continue
+            if attempt.is_answer:
+                answered = max(answered, attempt.time)
+            elif attempt.may_be_the_sources:
+                failures.append(attempt)
+        since = (attempt for attempt in failures if attempt.time > answered)
+        return sorted(since, key=lambda attempt: attempt.time), answered > 0
+
+    def _revoke(self, failures: Sequence[Attempt]) -> None:
+        """Lets tries not count: for each row, the first of them becomes one that was the source's fault."""
+        first = {attempt.clip.key: attempt for attempt in reversed(failures)}
         with LedgerWriter(self._store) as ledger:
             ledger.write(
                 dataclasses.replace(attempt, reason=Reason.SOURCE_FAILED, time=time.time())
-                for attempt in streak.attempts
+                for attempt in first.values()
             )
-        streak.attempts.clear()
 
-    def _write_pass(self, source: Source, due: Schedule, attempts: AttemptsByClip) -> WorkList:
+    def _write_work(self, source: Source, due: Schedule, attempts: AttemptsByClip) -> WorkList:
         run = self._run
         context = PlanContext(
             run.version.name, cache_of(source, run.config), check_stop, run.say, siblings=self._siblings
         )
         folder = f"{FOLDER}/{source.name}-{next(self._numbers)}"
         with LedgerWriter(self._store) as ledger:
-            units = self._planned(source.plan(due.now, context), source, attempts, ledger)
+            units = self._planned(due.now, context, source, attempts, ledger)
             return write_work(self._store, folder, units, len(due.now), attempts, source.name)
 
     def _planned(
-        self, planned: Iterable[Unit | FetchFailure], source: Source, attempts: AttemptsByClip, ledger: LedgerWriter
+        self,
+        clips: Sequence[Clip],
+        context: PlanContext,
+        source: Source,
+        attempts: AttemptsByClip,
+        ledger: LedgerWriter,
     ) -> Iterator[Unit]:
-        """Yields the units; rows that the source surely does not have are recorded, a thousand at a time."""
-        batch: list[Attempt] = []
-        for item in planned:
-            if isinstance(item, Unit):
-                yield item
-                continue
-            for clip in item.clips:
-                number = attempts.next_number(clip.key, source.name)
-                failed = new_attempt(clip, source, self._run.name, "", number)
-                batch.append(failed.with_outcome(item.outcome, time.time()))
-            if len(batch) >= 1000:
-                ledger.write(batch)
-                batch.clear()
-        ledger.write(batch)
+        """Yields the units; rows that the source surely does not have are recorded."""
+        try:
+            for item in source.plan(clips, context):
+                if isinstance(item, Unit):
+                    yield item
+                    continue
+                ledger.write(
+                    new_attempt(
+                        clip, source, self._run.name, "", attempts.next_number(clip.key, source.name)
+                    ).with_outcome(item.outcome, time.time())
+                    for clip in item.clips
+                )
+        except StoppedError:
+            raise
+        except AcquireError as error:  # no such folder, an index that cannot be read: the other sources are tried
+            raise SourceStoppedError(error.problem, error.next_step) from error
 
     def _wait(self, source: Source, until: float, rows: int) -> None:
         left = max(until - time.time(), 0.0)

@@ -7,8 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from kinetics_tfds.acquire.ledger.attempt import Attempt
-from kinetics_tfds.acquire.ledger.ledger_files import LedgerTail
+from kinetics_tfds.acquire.ledger.ledger import FOLDER, read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.rate_limit import least_seconds
 from kinetics_tfds.acquire.run.work_list import WorkList
@@ -26,27 +25,6 @@ _WORDS = {
 }
 
 
-class FailureStreak:
-    """The attempts at one source since its last answer about a clip, all of which may have failed for its own fault.
-
-    Attributes:
-        attempts: those attempts; they do not count if the run gives the source up.
-        answered: whether the source said anything of any clip in this run.
-    """
-
-    def __init__(self) -> None:
-        self.attempts: list[Attempt] = []
-        self.answered = False
-
-    def add(self, attempt: Attempt) -> None:
-        """Takes the next attempt."""
-        if attempt.blames_source:
-            self.attempts.append(attempt)
-        elif attempt.unit and attempt.outcome_class not in (OutcomeClass.TRANSIENT, OutcomeClass.RUN_LEVEL):
-            self.attempts.clear()
-            self.answered = True
-
-
 class Progress:
     """Follows one pass while its block runs: `say` gets a line every `interval` seconds, and one at the end.
 
@@ -57,10 +35,6 @@ class Progress:
         say: takes lines for people.
         interval: seconds.
         waiting_until: returns until when the source is left alone, seconds since 1970; 0 if it is not.
-        streak: is told of every attempt.
-
-    Attributes:
-        counts: attempts so far by outcome class.
     """
 
     def __init__(
@@ -71,16 +45,15 @@ class Progress:
         say: Callable[[str], None],
         interval: float,
         waiting_until: Callable[[], float],
-        streak: FailureStreak,
     ) -> None:
-        self._source, self._work, self._say, self._interval = source, work, say, interval
-        self._waiting_until, self._streak = waiting_until, streak
-        self._tail = LedgerTail(store)
+        self._source, self._work, self._store, self._say = source, work, store, say
+        self._interval, self._waiting_until = interval, waiting_until
+        self._read = store.hidden_sizes(FOLDER)
         self._began = time.monotonic()
+        self._counts: collections.Counter[OutcomeClass] = collections.Counter()
         self._units: set[int] = set()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="acquire-progress")
-        self.counts: collections.Counter[OutcomeClass] = collections.Counter()
 
     def __enter__(self) -> Progress:
         self._thread.start()
@@ -96,17 +69,16 @@ class Progress:
             self._update()
 
     def _update(self) -> None:
-        for attempt in self._tail.new():
+        for attempt in read_ledger(self._store, self._read):
             if attempt.source == self._source.name:
                 self._units.add(hash(attempt.unit))
-                self.counts[attempt.outcome_class] += 1
-                self._streak.add(attempt)
+                self._counts[attempt.outcome_class] += 1
         self._say(self._line())
 
     def _line(self) -> str:
-        clips, units, work = self.counts.total(), len(self._units), self._work
+        clips, units, work = self._counts.total(), len(self._units), self._work
         elapsed = max(time.monotonic() - self._began, 1e-9)
-        words = ", ".join(f"{self.counts[kind]:,} {word}" for kind, word in _WORDS.items() if self.counts[kind])
+        words = ", ".join(f"{self._counts[kind]:,} {word}" for kind, word in _WORDS.items() if self._counts[kind])
         line = (
             f"{self._source.name}: {clips:,} of {work.clips:,} clips, {units:,} of {work.units:,} units "
             f"({words or 'none yet'}); {units / elapsed * 3600:,.0f} units/h"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from kinetics_tfds.acquire.config import RetrySettings
 from kinetics_tfds.acquire.ledger.attempts_by_clip import AttemptsByClip, LastAttempt
 from kinetics_tfds.acquire.outcome import OutcomeClass
+from kinetics_tfds.acquire.store.clip_store import ClipStore
 from kinetics_tfds.annotations.clip import Clip
 
 NEVER = math.inf
+_SETTINGS = "settings.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +61,7 @@ def jitter(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Schedule:
     """The rows of one source, by what to do about them.
 
@@ -70,11 +73,11 @@ class Schedule:
         final: how many are not tried again.
     """
 
-    now: tuple[Clip, ...]
-    later: int
-    later_at: float
-    another_day: int
-    final: int
+    now: list[Clip] = dataclasses.field(default_factory=list)
+    later: int = 0
+    later_at: float = 0.0
+    another_day: int = 0
+    final: int = 0
 
 
 def make_schedule(
@@ -95,20 +98,33 @@ def make_schedule(
         rules: waits, limits and what is forced.
         now: seconds since 1970.
     """
-    ready: list[Clip] = []
-    later = another_day = final = 0
-    later_at = 0.0
+    schedule = Schedule()
     for clip in clips:
         if have(clip):
             continue
         last = attempts.get(clip.key, source)
         moment = next_try(clip.key, last, rules)
         if moment <= now:
-            ready.append(clip)
+            schedule.now.append(clip)
         elif moment == NEVER:
-            final += 1
+            schedule.final += 1
         elif last is not None and last.reason.outcome_class is OutcomeClass.AMBIGUOUS:
-            another_day += 1
+            schedule.another_day += 1
         else:
-            later, later_at = later + 1, max(later_at, moment)
-    return Schedule(tuple(ready), later, later_at, another_day, final)
+            schedule.later += 1
+            schedule.later_at = max(schedule.later_at, moment)
+    return schedule
+
+
+def save_settings(store: ClipStore, sources: Sequence[str], retry: RetrySettings) -> None:
+    """Lets the store remember the names of a config's sources, and how often they are tried, for reports."""
+    store.write_hidden(_SETTINGS, json.dumps({"sources": [*sources], "retry": dataclasses.asdict(retry)}).encode())
+
+
+def load_settings(store: ClipStore) -> tuple[list[str], RetryRules]:
+    """Returns what `save_settings` wrote; no sources and the defaults where nothing was."""
+    try:
+        values = json.loads(b"".join(store.read_lines(_SETTINGS)))
+        return values["sources"], RetryRules(RetrySettings(**values["retry"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return [], RetryRules(RetrySettings())

@@ -7,17 +7,16 @@ import contextlib
 import dataclasses
 import itertools
 import logging
-import os
 import pathlib
-import shutil
+import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from kinetics_tfds.acquire.config import AcquireConfig
 from kinetics_tfds.acquire.ledger.attempt import Attempt
-from kinetics_tfds.acquire.ledger.ledger_files import LedgerWriter
+from kinetics_tfds.acquire.ledger.ledger import LedgerWriter
 from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason, redact
 from kinetics_tfds.acquire.rate_limit import RateLimiter
 from kinetics_tfds.acquire.run.stop import check_stop, stop_file, stopping
@@ -36,7 +35,6 @@ _log = logging.getLogger(__name__)
 _SPACE_CHECK_SECONDS = 2.0
 # How long threads may take to wind up; one that waits for a stalled connection is left behind then.
 _WIND_UP_SECONDS = 4.0
-_FETCH = "fetch"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,19 +64,16 @@ class Worker:
         (self.source,) = task.config.only([task.source]).sources
         self.store = open_store(task.store)
         self.cache = cache_of(self.source, task.config)
+        self.limiter = rate_limiter_of(self.source, task.config, task.run)
+        self.pool = shared_pool(task.config.workers)
         self._stop_file = stop_file(task.config, task.run)
         self._stack = contextlib.ExitStack()
         self._failure: BaseException | None = None
         self._space_checked = 0.0
-        self._numbers = itertools.count()
-        self._empty: list[pathlib.Path] = []  # folders of finished units
-        self._lock = threading.Lock()
 
     def __enter__(self) -> Worker:
-        self.scratch = self._stack.enter_context(self.store.scratch())
+        self.scratch = self._stack.enter_context(self.store.scratch(self.task.run))
         self.ledger = self._stack.enter_context(LedgerWriter(self.store))
-        self.pool = shared_pool(self.config.workers)
-        self.limiter = rate_limiter_of(self.source, self.config, self.task.run)
         return self
 
     def __exit__(self, *unused: object) -> None:
@@ -92,23 +87,25 @@ class Worker:
             WorkerError: the processes that cut are killed from outside again and again.
         """
         counts: collections.Counter[OutcomeClass] = collections.Counter()
-        iterator = iter(items)
+        iterator, lock = iter(items), threading.Lock()
 
         def work() -> None:
-            while True:
-                with self._lock:
-                    item = None if self._failure is not None else next(iterator, None)
-                if item is None:
-                    return
-                done = self._try(item)
-                with self._lock:
-                    counts.update(done)
+            try:
+                while self._failure is None:
+                    with lock:
+                        item = next(iterator, None)
+                    if item is None:
+                        return
+                    done = _UnitRun(self, item).run()
+                    with lock:
+                        counts.update(done)
+            except BaseException as error:  # one thread's end of the run is the end for all
+                self._failure = self._failure or error
 
         # Units that wait for their clips to be finished hold a thread, but no slot at the source. Daemons: at the end,
         # Python must not wait for a thread that waits for a server.
         size = self.source.rate_limit.concurrency + self.pool.workers
-        name = f"acquire-{self.source.name}"
-        threads = [threading.Thread(target=work, daemon=True, name=name) for _ in range(size)]
+        threads = [threading.Thread(target=work, daemon=True, name="acquire-unit") for _ in range(size)]
         for thread in threads:
             thread.start()
         self._join(threads)
@@ -116,6 +113,7 @@ class Worker:
             raise_if_full(self._failure, self.scratch / "any")
             raise self._failure
         check_stop()
+        self.ledger.flush()
         return counts
 
     def _join(self, threads: list[threading.Thread]) -> None:
@@ -136,32 +134,6 @@ class Worker:
             self._space_checked = time.monotonic()
             self.store.check_space(int(self.config.min_free_gb * 1e9))
 
-    @contextlib.contextmanager
-    def folder(self) -> Iterator[pathlib.Path]:
-        """Gives a folder for a unit, with an empty one in it for its source."""
-        try:
-            folder = self._empty.pop()
-        except IndexError:
-            folder = self.scratch / f"{next(self._numbers)}"
-            (folder / _FETCH).mkdir(parents=True)
-        try:
-            yield folder
-        finally:
-            # Half a million units: making and removing folders would be most of the cost of a row that nobody has.
-            if os.listdir(folder) == [_FETCH] and not os.listdir(folder / _FETCH):
-                self._empty.append(folder)
-            else:
-                shutil.rmtree(folder, ignore_errors=True)
-
-    def _try(self, item: WorkItem) -> collections.Counter[OutcomeClass]:
-        try:
-            self.check()
-            return _UnitRun(self, item).run()
-        except BaseException as error:  # one thread's end of the run is the end for all
-            if self._failure is None:
-                self._failure = error
-            return collections.Counter()
-
 
 class _UnitRun:
     """One unit on its way through a worker."""
@@ -172,35 +144,36 @@ class _UnitRun:
             clip: new_attempt(clip, worker.source, worker.task.run, item.unit.key, number)
             for clip, number in zip(item.unit.clips, item.attempts, strict=True)
         }
-        self._counts: collections.Counter[OutcomeClass] = collections.Counter()
+        self._ended: dict[Clip, Attempt] = {}
         self._refused: Outcome | None = None
-        self._failed: Attempt | None = None
-        self._pending: collections.deque[tuple[Clip, Fetched, Job, TaskFuture]] = collections.deque()
+        self._finishing: collections.deque[tuple[Clip, Fetched, Job, TaskFuture]] = collections.deque()
         self._numbers = itertools.count()
 
     def run(self) -> collections.Counter[OutcomeClass]:
         worker = self._worker
-        with worker.folder() as folder:
+        with tempfile.TemporaryDirectory(dir=worker.scratch, ignore_cleanup_errors=True) as folder:
             try:
-                with worker.limiter.permit(worker.check) as permit:
-                    self._fetch(folder)
-                    permit.report(self._refused)
+                with worker.limiter.permit(worker.check) as began:
+                    self._fetch(pathlib.Path(folder))
+                    if self._refused is not None:
+                        worker.limiter.refused(self._refused, began)
                 self._settle(0)
-                if self._open:
-                    self._record(tuple(self._open), Outcome(Reason.UNEXPECTED, "the source said nothing of this clip"))
+                self._record(tuple(self._open), Outcome(Reason.UNEXPECTED, "the source said nothing of this clip"))
             finally:
-                for *_, future in self._pending:
+                for *_, future in self._finishing:
                     future.abandon()
-        if self._counts.keys() <= {OutcomeClass.TRANSIENT}:
-            if self._failed is not None:
-                worker.limiter.count(Outcome(self._failed.reason, self._failed.message))
-        elif OutcomeClass.RUN_LEVEL not in self._counts:
-            worker.limiter.count(None)
-        return self._counts
+        ended = self._ended.values()
+        failed = next((attempt for attempt in ended if attempt.may_be_the_sources), None)
+        if self._refused is None and any(attempt.is_answer for attempt in ended):
+            worker.limiter.answered(began)
+        elif self._refused is None and failed is not None:
+            worker.limiter.failed(Outcome(failed.reason, failed.message))
+        return collections.Counter(attempt.outcome_class for attempt in ended)
 
     def _fetch(self, folder: pathlib.Path) -> None:
         worker = self._worker
-        fetching = folder / _FETCH
+        fetching = folder / "fetch"
+        fetching.mkdir()
         context = FetchContext(
             scratch=fetching, check=worker.check, log=_log.info, cache=worker.cache, version=worker.task.version
         )
@@ -211,7 +184,7 @@ class _UnitRun:
                     continue
                 for clip in item.clips:
                     job = self._job(clip, item, folder, fetching)
-                    self._pending.append((clip, item, job, submit_job(worker.pool, job)))
+                    self._finishing.append((clip, item, job, submit_job(worker.pool, job)))
                 # The source goes on while clips are finished, but never far ahead of them.
                 self._settle(2 * worker.pool.workers)
         except (AcquireError, WorkerError):
@@ -241,14 +214,14 @@ class _UnitRun:
 
     def _settle(self, most: int) -> None:
         """Stores finished clips until at most `most` are left to wait for."""
-        while len(self._pending) > most:
-            clip, item, job, future = self._pending.popleft()
+        while len(self._finishing) > most:
+            clip, item, job, future = self._finishing.popleft()
             done = result_of_job(future, job)
             if isinstance(done, Finished):
                 self._store(clip, item, done)
             else:
                 self._record((clip,), done)
-            last_of_file = all(other.video != item.video for _, other, *_ in self._pending)
+            last_of_file = all(other.video != item.video for _, other, *_ in self._finishing)
             if last_of_file and self._worker.scratch in item.video.parents:
                 item.video.unlink(missing_ok=True)
 
@@ -258,8 +231,8 @@ class _UnitRun:
             return
         finished = pathlib.Path(done.path)
         path = clip_path(clip, finished.suffix)
-        # Recorded first: a crash in between leaves a record whose clip still lies in scratch, where `reclaim` finds it,
-        # and never a clip that nobody knows the origin of.
+        # Recorded first: a crash in between leaves a record without a clip, which is then fetched again, and never a
+        # clip that nobody knows the origin of.
         self._record(
             (clip,),
             Outcome(Reason.STORED),
@@ -272,20 +245,20 @@ class _UnitRun:
         )
         try:
             self._worker.store.publish(finished, path)
-        except Exception as error:
-            self._counts[OutcomeClass.DONE] -= 1
+        except Exception as error:  # buckets' drivers bring their own classes
             self._open[clip] = attempt
             self._record((clip,), Outcome(Reason.UNEXPECTED, f"could not be stored: {error}"))
 
     def _record(self, clips: tuple[Clip, ...], outcome: Outcome, **stored: Any) -> None:
-        ended = [
-            self._open.pop(clip).with_outcome(outcome, time.time(), **stored) for clip in clips if clip in self._open
-        ]
-        self._worker.ledger.write(ended)
+        ended = {
+            clip: self._open.pop(clip).with_outcome(outcome, time.time(), **stored)
+            for clip in clips
+            if clip in self._open
+        }
+        self._worker.ledger.write(ended.values())
+        self._ended |= ended
         if outcome.outcome_class is OutcomeClass.RUN_LEVEL:
             self._refused = outcome
-        self._failed = next((attempt for attempt in ended if attempt.blames_source), self._failed)
-        self._counts[outcome.outcome_class] += len(ended)
 
 
 def new_attempt(clip: Clip, source: Source, run: str, unit: str, number: int) -> Attempt:

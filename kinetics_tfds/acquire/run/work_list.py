@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from kinetics_tfds.acquire.ledger.attempts_by_clip import AttemptsByClip
 from kinetics_tfds.acquire.source import Unit
@@ -17,14 +18,8 @@ _CLIPS_PER_SHARD = 256
 _MAX_SHARDS = 256
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class WorkItem:
-    """One unit to fetch.
-
-    Attributes:
-        unit: the unit.
-        attempts: for each of its clips, the number of this attempt, from 1.
-    """
+class WorkItem(NamedTuple):
+    """A unit to fetch and, for each of its clips, the number of this attempt, from 1."""
 
     unit: Unit
     attempts: tuple[int, ...]
@@ -47,7 +42,6 @@ class WorkList:
     clips: int = 0
 
     def shard_name(self, number: int) -> str:
-        """Returns the hidden file of a shard."""
         return f"{self.folder}/work-{number:05d}-of-{self.shards:05d}.jsonl"
 
 
@@ -67,7 +61,6 @@ def write_work(
     shards = [bytearray() for _ in range(max(1, min(_MAX_SHARDS, expected_clips // _CLIPS_PER_SHARD)))]
     work = WorkList(folder, len(shards))
     for unit in units:
-        digest = hashlib.sha256(unit.key.encode("utf-8", "surrogatepass")).digest()
         values = {
             "key": unit.key,
             "clips": [clip.to_row() for clip in unit.clips],
@@ -75,7 +68,7 @@ def write_work(
             "others": [clip.to_row() for clip in unit.others],
         }
         line = json.dumps(values, separators=(",", ":")).encode("ascii") + b"\n"
-        shards[int.from_bytes(digest[:8], "big") % len(shards)] += line
+        shards[zlib.crc32(unit.key.encode("utf-8", "surrogatepass")) % len(shards)] += line
         work = dataclasses.replace(work, units=work.units + 1, clips=work.clips + len(unit.clips))
     for number, lines in enumerate(shards):
         store.write_hidden(work.shard_name(number), bytes(lines))

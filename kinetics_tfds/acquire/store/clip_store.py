@@ -16,8 +16,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 
-from kinetics_tfds.acquire.store.append_file import AppendFile, BucketAppendFile, LocalAppendFile, sync_to_disk
-from kinetics_tfds.acquire.store.scratch import abandoned_folders, scratch_folder
 from kinetics_tfds.annotations.clip import VIDEO_ID, Clip
 from kinetics_tfds.clips.listing import Listing, list_folder
 from kinetics_tfds.errors import AcquireError, ClipsError
@@ -54,11 +52,9 @@ class ClipStore:
                 f"The store {path!r} cannot be opened: {error}.",
                 "Install the fsspec driver of this scheme (gcsfs for gs://, s3fs for s3://), or name a local folder.",
             ) from error
-        self.scratch_base = (
-            pathlib.Path(self.root, HIDDEN, "tmp")
-            if self.is_local
-            else pathlib.Path(tempfile.gettempdir(), "kinetics_acquire")
-        )
+        beside = hashlib.sha256(self.root.encode()).hexdigest()[:16]  # a bucket's clips in flight need a disk
+        temporary = pathlib.Path(tempfile.gettempdir(), "kinetics_acquire", beside)
+        self.scratch_base = pathlib.Path(self.root, HIDDEN, "tmp") if self.is_local else temporary
 
     def listing(self) -> Listing:
         """Lists the clips and other files; empty for a new store."""
@@ -107,14 +103,25 @@ class ClipStore:
         os.replace(path, target)
         sync_to_disk(folder)
 
-    def scratch(self) -> contextlib.AbstractContextManager[pathlib.Path]:
-        """Gives this process a local folder until the block ends; cleans up after dead processes first."""
-        return scratch_folder(self.scratch_base)
+    @contextlib.contextmanager
+    def scratch(self, run: str) -> Iterator[pathlib.Path]:
+        """Gives this process of a run a local folder until the block ends.
 
-    def abandoned_files(self) -> Iterator[pathlib.Path]:
-        """Yields the files that dead processes of this machine left in their scratch folders."""
-        for folder in abandoned_folders(self.scratch_base):
-            yield from [path for path in folder.rglob("*") if path.is_file()]
+        One run at a time fills a store: folders of other runs are those of killed ones, and go.
+        """
+        self.clear_scratch(keep=run)
+        self.scratch_base.mkdir(parents=True, exist_ok=True)
+        path = pathlib.Path(tempfile.mkdtemp(prefix=f"{run}-", dir=self.scratch_base))
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def clear_scratch(self, keep: str | None = None) -> None:
+        """Removes this machine's scratch folders, but for those of the run named `keep`."""
+        for path in self.scratch_base.glob("*"):
+            if keep is None or not path.name.startswith(f"{keep}-"):
+                shutil.rmtree(path, ignore_errors=True)
 
     def check_space(self, min_free: int) -> None:
         """Raises `AcquireError` where fewer than `min_free` bytes are free on the disk in use."""
@@ -148,9 +155,9 @@ class ClipStore:
         self._files.makedirs(posixpath.dirname(target), exist_ok=True)
         self._files.pipe_file(target, data)
 
-    def append_file(self, name: str) -> AppendFile:
-        """Opens a hidden file for appending."""
-        return LocalAppendFile(self._path(HIDDEN, name)) if self.is_local else BucketAppendFile(name, self.write_hidden)
+    def hidden_path(self, name: str) -> str:
+        """Returns the path of a hidden file of a local store."""
+        return self._path(HIDDEN, name)
 
     def remove_hidden(self, name: str) -> None:
         """Removes a hidden file, or a hidden folder with all in it, if it exists."""
@@ -228,6 +235,18 @@ def _local_size(path: str) -> int:
         return 0
 
 
+def sync_to_disk(path: str | os.PathLike[str]) -> None:
+    """Makes a file's bytes, or a folder's names, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not os.path.isdir(path):  # some network file systems cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
 def file_digest(path: pathlib.Path) -> tuple[str, int]:
     """Returns the sha256 (hexadecimal) and the size in bytes of a local file."""
     with open(path, "rb") as file:
@@ -236,7 +255,6 @@ def file_digest(path: pathlib.Path) -> tuple[str, int]:
 
 
 def disk_full(where: str, free: int, min_free: int) -> AcquireError:
-    """Returns the error of a disk with too little room left."""
     return AcquireError(
         f"Only {free / 1e9:.1f} GB are free at {where!r}, and the settings keep {min_free / 1e9:.1f} GB free.",
         "Make room, or lower `min_free_gb` in the config, and run the same command again: it goes on where it stopped.",

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 
-from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
+from kinetics_tfds.acquire.ledger.ledger import read_ledger
 from kinetics_tfds.acquire.siblings import Siblings, others_of
 from kinetics_tfds.acquire.store.clip_store import ClipStore
 from kinetics_tfds.annotations.clip import Clip

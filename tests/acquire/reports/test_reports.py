@@ -14,7 +14,7 @@ from media import make_video
 
 from kinetics_tfds.acquire.config import AcquireConfig
 from kinetics_tfds.acquire.ledger.attempt import Attempt
-from kinetics_tfds.acquire.ledger.ledger_files import LedgerWriter
+from kinetics_tfds.acquire.ledger.ledger import LedgerWriter
 from kinetics_tfds.acquire.outcome import Reason
 from kinetics_tfds.acquire.reports import doctor
 from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_statuses

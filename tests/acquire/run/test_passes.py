@@ -15,7 +15,7 @@ from media import make_video
 from kinetics_tfds.acquire.config import AcquireConfig, CheckSettings, CutSettings, RetrySettings
 from kinetics_tfds.acquire.ledger.attempt import Attempt
 from kinetics_tfds.acquire.ledger.attempts_by_clip import AttemptsByClip, LastAttempt
-from kinetics_tfds.acquire.ledger.ledger_files import read_ledger
+from kinetics_tfds.acquire.ledger.ledger import read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.run.passes import Run, acquire, run_pass_here, sample_rows
 from kinetics_tfds.acquire.run.schedule import NEVER, RetryRules, make_schedule, next_try
@@ -241,10 +241,10 @@ def test_a_disk_that_fills_up_meanwhile_ends_the_run_with_the_way_on(tmp_path, s
     server.add(f"/watch/{'a'.ljust(11, '0')}", media)
     run = start(tmp_path, [clip("a")], site(server))
 
-    def full(self, data, sync=True):
+    def full(self, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("kinetics_tfds.acquire.store.append_file.LocalAppendFile.append", full)
+    monkeypatch.setattr("kinetics_tfds.acquire.ledger.ledger._LocalFile.append", full)
     with pytest.raises(AcquireError, match="are free at"):
         acquire(run)
     monkeypatch.undo()
@@ -330,7 +330,7 @@ def test_find_due_sorts_all_rows():
         ]
     )
     due = make_schedule(rows, {rows[1]}.__contains__, states, "s", RULES, now=1000.0)
-    assert (due.now, due.later, due.another_day, due.final) == ((rows[0],), 1, 1, 1)
+    assert (due.now, due.later, due.another_day, due.final) == ([rows[0]], 1, 1, 1)
 
 
 def test_choosing_rows():
