@@ -48,7 +48,7 @@ class RowChecker:
         """
         _, raw_label, youtube_id, start_text, end_text, split_word = row
         if not VIDEO_ID.fullmatch(youtube_id):
-            raise RowError(WarningKind.BAD_ID, f"{youtube_id[:80]!r} is no YouTube id of 11 characters")
+            raise RowError(WarningKind.BAD_ID, _describe_bad_id(youtube_id))
         split = self._splits[split_word]
         start, end = self._times[start_text], self._times[end_text]
         if start >= end:
@@ -71,6 +71,13 @@ class RowChecker:
     def spelling(self, raw_label: str) -> str | None:
         """Returns the version's spelling of a label seen before."""
         return self._labels[raw_label]
+
+
+def _describe_bad_id(text: str) -> str:
+    """Returns what is wrong with an id; spreadsheets take those with a leading `-` or `=` for formulas."""
+    spoilt = text.startswith("#NAME?") or "E+" in text
+    hint = "; a spreadsheet program has overwritten it, so take the list as it was downloaded" if spoilt else ""
+    return f"{text[:80]!r} is no YouTube id of 11 characters{hint}"
 
 
 class _Labels(dict[str, str | None]):

@@ -6,6 +6,7 @@ download cannot fill the memory.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import os
@@ -112,8 +113,11 @@ def _no_lists(name: str, members: list[str]) -> AnnotationError:
 
 
 def _text(stream: IO[bytes], name: str) -> io.TextIOWrapper:
+    capped = _capped(stream, MAX_LIST_BYTES, name)
+    # Spreadsheet programs save "Unicode text" as UTF-16, and say so in the first two bytes.
+    encoding = "utf-16" if capped.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
     # newline="": the csv module wants line endings as they are.
-    return io.TextIOWrapper(_capped(stream, MAX_LIST_BYTES, name), encoding="utf-8-sig", newline="")
+    return io.TextIOWrapper(capped, encoding=encoding, newline="")
 
 
 def _capped(stream: _Readable, limit: int, name: str) -> io.BufferedReader:

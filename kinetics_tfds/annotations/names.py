@@ -78,6 +78,36 @@ def is_annotation_file(name: str) -> bool:
     return names_split or (suffix == ".json" and names_version)
 
 
+def explain_ignored_list(name: str) -> str | None:
+    """Returns why a file is not read as a list of annotation rows although it may be one; None for all others.
+
+    Args:
+        name: a file's name or its path with forward slashes.
+
+    >>> explain_ignored_list("lists/kinetics.csv")
+    "lists/kinetics.csv: its name tells neither split nor version; lists are named like 'kinetics600_train.csv'"
+    >>> explain_ignored_list("kinetics600_val.csv") is None
+    True
+    """
+    base = posixpath.basename(name).lower()
+    stem, suffix = _split_suffix(base)
+    if base.startswith(".") or suffix is None or is_annotation_file(name):
+        return None
+    words = _words(stem)
+    if suffix == ".csv":
+        other = sorted(words & _OTHER_CONTENT)
+        why = (
+            f"{other[0]!r} in its name stands for other content"
+            if other
+            else "its name tells neither split nor version"
+        )
+    elif words & {"kinetics", *_SPLIT_WORDS}:
+        why = "its name is not that of an official or mirrored list"
+    else:
+        return None
+    return f"{name}: {why}; lists are named like 'kinetics600_train{suffix}'"
+
+
 def split_of(name: str) -> Split | None:
     """Returns the split that a file's name tells, None where it tells none or several.
 

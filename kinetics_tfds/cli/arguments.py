@@ -46,6 +46,13 @@ def add_build_inputs(parser: argparse.ArgumentParser) -> None:
     add("--max_examples_per_split", type=int, help="build only this many clips of each split")
 
 
+def add_failure_limit(parser: argparse.ArgumentParser) -> None:
+    """Adds --max_failure_rate, which overrides the config's."""
+    parser.add_argument(
+        "--max_failure_rate", type=float, metavar="SHARE", help="how many of the clips may fail, 0 to 1 (default: 0.05)"
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Adds --json."""
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")

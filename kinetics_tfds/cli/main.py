@@ -9,15 +9,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.metadata
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from types import ModuleType
 
 import argcomplete
 
+from kinetics_tfds.cli import quiet
 from kinetics_tfds.errors import KineticsError, UsageError
 
 # Each names a module of this package with SUMMARY, add_arguments(parser) and run(args) -> exit code. Where it sets
@@ -27,8 +26,6 @@ COMMANDS: tuple[str, ...] = (
     *("build", "plan", "verify", "stats", "browse", "export", "bench"),
     *("coverage", "doctor", "snapshot", "overlap"),
 )
-# Set by the -v option, for this process and those it starts.
-VERBOSE_VARIABLE = "KINETICS_VERBOSE"
 
 
 def _module(command: str) -> ModuleType:
@@ -81,7 +78,7 @@ def _run(argv: Sequence[str], *, on_beam: bool) -> int:
         complain(f"unrecognized arguments: {' '.join(unknown)}")
     if "dataset" in args and args.dataset is None:
         complain("the following arguments are required: DATASET")
-    _set_verbosity(args.verbose)
+    (quiet.speak if args.verbose else quiet.quieten)()
     try:
         if not takes_beam_options:
             return module.run(args)
@@ -104,18 +101,6 @@ def _run(argv: Sequence[str], *, on_beam: bool) -> int:
         # Whoever read our output has seen enough (`| head`). Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _set_verbosity(verbose: bool) -> None:
-    """Keeps TensorFlow, oneDNN, Abseil and Beam quiet unless they are to speak."""
-    if verbose:
-        os.environ[VERBOSE_VARIABLE] = "1"
-        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 if __name__ == "__main__":

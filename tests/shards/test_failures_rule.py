@@ -35,8 +35,10 @@ def test_a_bad_folder_is_noticed_early():
 
 
 def test_the_limit_itself_and_none_at_all():
-    assert not exceeds(5, 100, 0.05)
-    assert exceeds(6, 100, 0.05)
+    assert not exceeds(10, 200, 0.05)
+    assert exceeds(11, 200, 0.05)
+    assert not exceeds(9, 20, 0.05)  # a small set is spared
+    assert exceeds(10, 20, 0.05)
     assert exceeds(1, 100, 0.0)
     assert not exceeds(100, 100, 1.0)
     assert stops_early(1, 100, 500_000, 0.0)
