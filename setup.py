@@ -58,6 +58,7 @@ EXTRAS = {
         "jax>=0.10,<0.11",
         "nbclient>=0.11,<0.12",
         "pandas>=3,<4",
+        "pyfarmhash>=0.5,<0.6",  # what a loader without TensorFlow makes its seeds of
         "pyright[nodejs]==1.1.414",  # brings its own Node
         "pytest>=9,<10",
         "pytest-timeout>=2.4,<3",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import tensorflow_datasets as tfds
 from etils import epath
 
+from kinetics_tfds import frame_table
 from kinetics_tfds.annotations.exclude import excluded_videos
 from kinetics_tfds.annotations.versions import KineticsVersion, get_version
 from kinetics_tfds.config import DEFAULT_CONFIG, NAMED_CONFIGS, VERSION, KineticsConfig
@@ -259,7 +260,8 @@ the official ones are downloaded where there are none. Without clips: --config=s
 
 
 def _file_names(splits: Iterable[tfds.core.SplitInfo]) -> list[str]:
-    return [name for split in splits for name in split.filenames]
+    """Returns the names of the splits' shards and of their tables of frames."""
+    return [name for split in splits for shard in split.filenames for name in (shard, frame_table.file_name(shard))]
 
 
 def _absolute(path: epath.PathLike) -> str:

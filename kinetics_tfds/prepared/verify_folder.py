@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.compute as pc
 from etils import epath
 
+from kinetics_tfds import frame_table
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.prepared.dataset import Prepared, open_prepared, read_json
 from kinetics_tfds.prepared.problem import Problem
@@ -174,6 +175,7 @@ def _check_labels(prepared: Prepared) -> Iterator[Problem]:
 
 def _check_names(prepared: Prepared, known: Collection[str]) -> Iterator[Problem]:
     shards = {prepared.file_name(split, index) for split, index in prepared.shard_numbers()}
+    shards |= {frame_table.file_name(shard) for shard in shards}
     for path in sorted(prepared.folder.iterdir()):
         if path.name not in shards and path.name not in known and _SHARD_LIKE.search(path.name):
             yield Problem(path.name, None, None, "no shard of this dataset: TFDS ignores it, other readers may not")

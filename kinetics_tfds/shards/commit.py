@@ -21,6 +21,7 @@ from tensorflow_datasets.core import constants
 
 from kinetics_tfds.errors import ConfigError, PlanMismatchError
 from kinetics_tfds.file_systems import is_local
+from kinetics_tfds.frame_table import is_frame_table
 from kinetics_tfds.planning.fingerprint import BuildIdentity, compare_mappings
 from kinetics_tfds.shards import checksums
 from kinetics_tfds.shards.lock import build_lock, lock_path, staging_path
@@ -84,7 +85,8 @@ def link_shards(staging: Staging, folder: epath.Path, file_names: Iterable[str])
         try:
             os.link(staging.shards / name, folder / name)
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            # Shards staged by an earlier version have no table of frames; readers make it.
+            if error.errno not in _NO_LINKS and not (error.errno == errno.ENOENT and is_frame_table(name)):
                 raise
 
     _for_each(link, file_names)
@@ -95,7 +97,7 @@ def complete(data_path: epath.Path, file_names: Iterable[str]) -> None:
 
     Args:
         data_path: the prepared dataset's folder.
-        file_names: of its shards.
+        file_names: of its shards and their tables of frames.
     """
     config = read_config(data_path)
     if config is None:

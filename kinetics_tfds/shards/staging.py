@@ -28,11 +28,12 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from etils import epath
 
-from kinetics_tfds import errors
+from kinetics_tfds import errors, frame_table
 from kinetics_tfds.annotations.clip import Clip, Split, clip_columns, clip_schema
 from kinetics_tfds.clips.media import MediaFile, Span
 from kinetics_tfds.errors import KineticsError, WorkerError
@@ -132,6 +133,11 @@ class Staging:
     @functools.cached_property
     def _plan(self) -> pq.ParquetFile:
         return open_parquet(self.path / "plan.parquet")
+
+    def write_frame_table(self, shard_file: str, records: Iterable[np.ndarray]) -> None:
+        """Writes where the frames of a shard's records lie."""
+        with _writing(self.shards / frame_table.file_name(shard_file)) as temporary:
+            temporary.write_bytes(frame_table.to_bytes(records))
 
     def write_report(self, report: ShardReport) -> None:
         """Writes a shard's sidecar; from then on the shard counts as finished."""

@@ -13,9 +13,11 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable
 
+import numpy as np
 from etils import epath
 from tensorflow_datasets.core import file_adapters, naming
 
+from kinetics_tfds import frame_table
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.decode.pool import DecodePool
 from kinetics_tfds.decode.revision import versions
@@ -145,11 +147,12 @@ class ShardWriter:
             raise StoppedError(f"asked to stop before writing {shard.name}")
         reports: list[ClipReport] = []
         decode_ms: list[int] = []
+        frames: list[np.ndarray] = []
         final = self.staging.shards / self._file_name(shard)
         temporary = self.staging.temporary(final.name)
         try:
             outcomes = decode_clips(self._job.media_root, shard.clips, pool, on_all_requested)
-            records = self._records(shard, outcomes, reports, decode_ms)
+            records = self._records(shard, outcomes, reports, decode_ms, frames)
             with contextlib.closing(outcomes), contextlib.closing(records):
                 file_adapters.ADAPTER_FOR_FORMAT[self._format].write_examples(temporary, records)
             _flush_to_disk(temporary)
@@ -160,6 +163,7 @@ class ShardWriter:
         report = ShardReport.of_clips(
             shard, reports, fingerprint=self._job.fingerprint, file_name=final.name, file_bytes=size
         )
+        self.staging.write_frame_table(final.name, frames)
         self.staging.write_report(report)
         return ShardOutcome(report, tuple(decode_ms))
 
@@ -178,8 +182,9 @@ class ShardWriter:
         outcomes: Iterable[DecodedClip | DecodeFailure],
         reports: list[ClipReport],
         decode_ms: list[int],
+        frames: list[np.ndarray],
     ) -> Generator[tuple[str, bytes]]:
-        """Yields the key and bytes of each record, and appends a report for each clip."""
+        """Yields the key and bytes of each record; appends a report for each clip, and where a record's frames lie."""
         written = 0
         look_again = time.monotonic() + _LOOK_FOR_STOP_SECONDS
         for planned, outcome in zip(shard.clips, outcomes, strict=True):
@@ -200,6 +205,7 @@ class ShardWriter:
                     digest=hash_record(record),
                 )
                 written += 1
+                frames.append(frame_table.frame_rows(record))
                 decode_ms.append(round(outcome.decode_seconds * 1000))
                 yield planned.clip.id, record
             reports.append(report)
