@@ -14,13 +14,14 @@ import shlex
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from kinetics_tfds.acquire.config import AcquireConfig, read_config
+from kinetics_tfds.acquire.ledger.ledger_files import LedgerTail
 from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.rate_limit import SourceStoppedError
 from kinetics_tfds.acquire.reports.dry_run import describe
@@ -35,6 +36,8 @@ from kinetics_tfds.annotations.classes import find_class
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.names import parse_split
 from kinetics_tfds.annotations.versions import KineticsVersion, get_version
+from kinetics_tfds.beam.pipeline import run_pipeline
+from kinetics_tfds.beam.stalls import Work
 from kinetics_tfds.errors import AcquireError, ConfigError, KineticsError
 from kinetics_tfds.jobs.beam_options import beam_options
 from kinetics_tfds.printable import printable
@@ -106,12 +109,23 @@ def run_pass(task: Task, work: WorkList, options: PipelineOptions) -> None:
 
     Raises:
         AcquireError: a worker had to stop.
+        WorkerError: the job failed, or stood still for longer than `--stall_timeout`.
     """
-    pipeline = beam.Pipeline(options=options)
-    _ = pipeline | FetchShards(task, work)
-    result = pipeline.run()
-    result.wait_until_finish()
-    raise_halts(open_store(task.store), work)
+    store = open_store(task.store)
+    run_pipeline(FetchShards(task, work), options, Work(_tried_clips(store), work.clips, "clips"))
+    raise_halts(store, work)
+
+
+def _tried_clips(store: ClipStore) -> Callable[[], int]:
+    """Returns a function that counts the clips tried from now on."""
+    tail, tried = LedgerTail(store), 0
+
+    def count() -> int:
+        nonlocal tried
+        tried += sum(1 for _ in tail.new())
+        return tried
+
+    return count
 
 
 def raise_halts(store: ClipStore, work: WorkList) -> None:
@@ -164,6 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
+    options = beam_options(args.runners_file, beam_args, "acquire")  # names are checked in a dry run, too
     version = get_version(args.dataset)
     config = _config(args)
     store = open_store(args.store)
@@ -173,10 +188,6 @@ def _run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     if args.dry_run:
         print(describe(version, clips, store, config, force, rows))
         return 0
-    options = beam_options(args.runners_file, beam_args)
-    if options.view_as(StandardOptions).runner is None:
-        # Beam's own default first tries to download a program.
-        options.view_as(StandardOptions).runner = "FnApiRunner"
     run = Run(
         version=version,
         clips=clips,

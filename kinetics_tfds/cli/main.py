@@ -86,7 +86,7 @@ def _run(argv: Sequence[str], *, on_beam: bool) -> int:
         if on_beam or unknown or args.runners_file is not None:
             from kinetics_tfds.jobs.beam_options import beam_options
 
-            options = beam_options(args.runners_file, unknown)
+            options = beam_options(args.runners_file, unknown, args.command)
         return module.run(args, options)
     except UsageError as error:
         print(f"kinetics {args.command}: {error}", file=sys.stderr)

@@ -1,7 +1,7 @@
 """Runs a function over the shards of a prepared dataset, on any runner, and brings its results back.
 
-The graph holds shard numbers only; each worker opens the dataset once. Results are JSON objects, written as text by the
-workers and read by the program that started them, because runners do not hand values back.
+The graph holds shard numbers only; each worker opens the dataset once. Results are JSON objects, left in
+files by the workers and read by the program that started them, because runners do not hand values back.
 """
 
 from __future__ import annotations
@@ -17,51 +17,68 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from etils import epath
 
+from kinetics_tfds.beam.pipeline import run_pipeline
+from kinetics_tfds.beam.stalls import Work
 from kinetics_tfds.errors import ConfigError, KineticsError, WorkerError
 from kinetics_tfds.prepared.dataset import Prepared, open_prepared
 
 # Takes the dataset, a split and a shard's number; gives plain JSON values. Sent to workers by its name.
-Work = Callable[[Prepared, str, int], dict[str, Any]]
+ShardWork = Callable[[Prepared, str, int], dict[str, Any]]
 
+_SUFFIX = ".json"
 _LOCAL_RUNNERS = (None, "FnApiRunner", "DirectRunner", "BundleBasedDirectRunner")
 
 
 class OverShards(beam.PTransform):
-    """Applies `work` to every (split, number); the output is one line of JSON for each."""
+    """Applies `work` to every (split, number), and leaves each result in a file of its own."""
 
-    def __init__(self, folder: str, work: Work) -> None:
+    def __init__(
+        self, folder: str, work: ShardWork, shards: Sequence[tuple[str, int]], results: str | os.PathLike[str]
+    ) -> None:
         super().__init__()
-        self._folder = folder
-        self._work = work
+        self._shards = shards
+        self._work = _Work(folder, work, os.fspath(results))
 
     def expand(self, pcoll: Any) -> Any:
-        # Without the reshuffle, Beam fuses everything and one worker gets all the shards.
-        return pcoll | "Spread" >> beam.Reshuffle() | "Work" >> beam.ParDo(_Work(self._folder, self._work))
+        """Applies the transform to a pipeline's root."""
+        return (
+            pcoll
+            | "Shards" >> beam.Create(self._shards, reshuffle=False)
+            # Without it, Beam fuses everything and one worker gets all the shards.
+            | "Spread" >> beam.Reshuffle()
+            | "Work" >> beam.ParDo(self._work)
+        )
 
 
 class _Work(beam.DoFn):
     """Errors that a user can put right travel as results: trying again would not help."""
 
-    def __init__(self, folder: str, work: Work) -> None:
+    def __init__(self, folder: str, work: ShardWork, results: str) -> None:
         self._folder = folder
         self._work = work
+        self._results = results
 
     def setup(self) -> None:
         self._prepared = open_prepared(self._folder)
 
-    def process(self, shard: tuple[str, int]) -> Iterator[str]:
+    def process(self, shard: tuple[str, int]) -> Iterator[tuple[str, int]]:
         split, number = shard
         try:
             result = self._work(self._prepared, split, number)
         except KineticsError as error:
             result = {"error": [error.problem, error.next_step]}
+        # An engine may do a shard twice, even at once: the same bytes under the same name.
+        results = epath.Path(self._results)
+        temporary = results / f"incomplete.{uuid.uuid4().hex}"
+        temporary.write_text(json.dumps({"split": split, "shard": number, **result}))
+        temporary.replace(results / f"{split}-{number}{_SUFFIX}")
         beam.metrics.Metrics.counter("kinetics", "shards").inc()
-        yield json.dumps({"split": split, "shard": number, **result})
+        yield shard
 
 
 def run_over_shards(
     prepared: Prepared,
-    work: Work,
+    work: ShardWork,
     options: PipelineOptions,
     results_dir: str | None = None,
     shards: Sequence[tuple[str, int]] | None = None,
@@ -90,36 +107,18 @@ def run_over_shards(
         raise ConfigError(
             f"{standard.runner} needs a place for results.", "Name a folder that all workers reach with --results_dir."
         )
-    # Beam's own default would first try to download another runner.
-    standard.runner = standard.runner or "FnApiRunner"
     # Each run has a folder of its own: process ids are all the same in containers.
     results = epath.Path(results_dir or tempfile.gettempdir()) / f"kinetics-results-{uuid.uuid4().hex}"
+    results.mkdir(parents=True)
     try:
-        _run_pipeline(prepared, work, options, shards, results)
-        lines = [line for path in results.glob("*.jsonl") for line in path.read_text().splitlines()]
+        transform = OverShards(os.fspath(prepared.folder), work, shards, results)
+        done = Work(lambda: len(list(results.glob(f"*{_SUFFIX}"))), len(shards), "shards")
+        run_pipeline(transform, options, done)
+        lines = [json.loads(path.read_text()) for path in results.glob(f"*{_SUFFIX}")]
     finally:
         if results.exists():
             results.rmtree()
-    return _check(shards, {(line["split"], line["shard"]): line for line in map(json.loads, lines)}, results)
-
-
-def _run_pipeline(
-    prepared: Prepared, work: Work, options: PipelineOptions, shards: Sequence[tuple[str, int]], results: epath.Path
-) -> None:
-    pipeline = beam.Pipeline(options=options)
-    _ = (
-        pipeline
-        | "Shards" >> beam.Create(shards, reshuffle=False)
-        | OverShards(os.fspath(prepared.folder), work)
-        | "Results" >> beam.io.WriteToText(os.fspath(results / "shards"), file_name_suffix=".jsonl")
-    )
-    try:
-        pipeline.run().wait_until_finish()
-    except Exception as error:
-        last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-        raise WorkerError(
-            f"Beam gave up: {last}", "The traceback above this message says where; run the command again."
-        ) from error
+    return _check(shards, {(line["split"], line["shard"]): line for line in lines}, results)
 
 
 def _check(

@@ -132,6 +132,10 @@ class BuildProgress:
             if self._tried < self._total:
                 self._staging.ask_to_stop()
 
+    def clips_done(self) -> int:
+        """Returns how many clips were tried so far, as far as this process knows."""
+        return self._counts()[0]
+
     def _counts(self) -> tuple[int, int]:
         live = [counts for shard, counts in LIVE.read().items() if shard not in self._reports]
         return self._tried + sum(done for done, _ in live), self._failed + sum(failed for _, failed in live)

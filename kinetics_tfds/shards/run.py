@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from kinetics_tfds.annotations.clip import Split
+from kinetics_tfds.beam.pipeline import run_pipeline
+from kinetics_tfds.beam.stalls import Work
 from kinetics_tfds.errors import ConfigError, TooManyFailuresError, WorkerError
-from kinetics_tfds.notebooks import no_cell_labels
 from kinetics_tfds.planning.plan import SplitPlan
 from kinetics_tfds.shards.failures import exceeds
 from kinetics_tfds.shards.progress import BuildProgress
@@ -78,7 +77,7 @@ def run_build(
     progress = BuildProgress(staging, total, reports, max_failure_rate=max_failure_rate)
     if numbers:
         with progress:
-            _run_pipeline(WriteShards(job, numbers), options, runner, staging)
+            _run_pipeline(WriteShards(job, numbers), options, runner, staging, progress, total)
         error = staging.read_error()
         if error is not None:
             raise error
@@ -124,36 +123,21 @@ def _with_workers(job: BuildJob, from_options: int | None) -> BuildJob:
     return dataclasses.replace(job, decode_workers=count)
 
 
-def _run_pipeline(transform: WriteShards, options: PipelineOptions, runner: Any, staging: Staging) -> None:
-    if runner is None and options.view_as(StandardOptions).runner is None:
-        # Beam's own default would first try to download another runner.
-        runner = "FnApiRunner"
-    if runner == "FnApiRunner":
-        # It says a lot about its own stages, and `tfds` shows everything.
-        logging.getLogger("apache_beam").setLevel(logging.WARNING)
+def _run_pipeline(
+    transform: WriteShards, options: PipelineOptions, runner: Any, staging: Staging, progress: BuildProgress, total: int
+) -> None:
     try:
-        with no_cell_labels():
-            pipeline = beam.Pipeline(runner=runner, options=options)
-            _ = pipeline | transform
-            pipeline.run().wait_until_finish()
-    except Exception as error:
+        run_pipeline(transform, options, Work(progress.clips_done, total, "clips"), runner=runner)
+    except Exception:
         found = staging.read_error()
-        if found is None and "KeyboardInterrupt" in str(error):
-            found = WorkerError("The build was interrupted.", "The same command goes on: finished shards are kept.")
         if found is not None:
             raise found from None
-        raise WorkerError(
-            f"Beam gave up: {_last_line(error)}",
-            "The traceback above this message says where. Finished shards are kept: the same command goes on.",
-        ) from error
+        raise
+    except KeyboardInterrupt:
+        raise WorkerError("The build was interrupted.", "The same command goes on: finished shards are kept.") from None
     finally:
         staging.ask_to_stop()  # after an error, threads that still write would only keep this process alive
         close_pools()
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1] if lines else 'no message'}"[:1000]
 
 
 def _too_many(summary: BuildSummary, max_failure_rate: float) -> TooManyFailuresError:
