@@ -21,7 +21,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from kinetics_tfds.acquire.config import AcquireConfig, read_config
-from kinetics_tfds.acquire.ledger.ledger_files import LedgerTail
+from kinetics_tfds.acquire.ledger.ledger import FOLDER, read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.rate_limit import SourceStoppedError
 from kinetics_tfds.acquire.reports.dry_run import describe
@@ -118,11 +118,11 @@ def run_pass(task: Task, work: WorkList, options: PipelineOptions) -> None:
 
 def _tried_clips(store: ClipStore) -> Callable[[], int]:
     """Returns a function that counts the clips tried from now on."""
-    tail, tried = LedgerTail(store), 0
+    offsets, tried = store.hidden_sizes(FOLDER), 0
 
     def count() -> int:
         nonlocal tried
-        tried += sum(1 for _ in tail.new())
+        tried += sum(1 for _ in read_ledger(store, offsets))
         return tried
 
     return count
