@@ -47,22 +47,20 @@ def ours(folder: pathlib.Path, clips: int = 1, **options: Any) -> Iterator[int]:
 
 
 def ours_shuffled(folder: pathlib.Path) -> Iterator[int]:
-    """The loader with a buffer of 1,024 chosen clips, which it does not need; for its memory."""
+    """The loader with a buffer of 1,024 sampled clips, which it does not need; for its memory."""
     import tensorflow_datasets as tfds
 
     from kinetics_tfds import loader
     from kinetics_tfds.loader import pipeline
-    from kinetics_tfds.loader.plan import UNSET, make_plan
+    from kinetics_tfds.loader.config import PipelineConfig
+    from kinetics_tfds.loader.inputs import open_inputs
 
     builder = tfds.builder_from_directory(_records(folder))
-    plan = make_plan(
-        builder, "train", preset=None, sampling=loader.RandomClip(FRAMES, STRIDE),
-        spatial=loader.RandomResizedCrop(SIZE), augment=None, mix=UNSET, batch_size=BATCH, seed=0, training=True,
-        epochs=None, shard=(0, 1), classes=None, dtype="uint8", resize="host", canvas=None, audio_seconds=None,
-        on_damage="raise", parallelism=None,
-    )  # fmt: skip
-    chosen = pipeline.chosen(plan, pipeline.places(plan)).shuffle(SHUFFLED)
-    for batch in pipeline.batched(plan, pipeline.decoded(plan, chosen)).with_options(pipeline.options(plan)):
+    sampling, spatial = loader.RandomClip(FRAMES, STRIDE), loader.RandomResizedCrop(SIZE)
+    inputs = open_inputs(builder, "train", PipelineConfig(sampling=sampling, spatial=spatial, batch_size=BATCH))
+    samples = pipeline.read_and_sample(inputs, pipeline.record_order(inputs)).shuffle(SHUFFLED)
+    batches = pipeline.batch(inputs, pipeline.decode(inputs, samples), None)
+    for batch in batches.with_options(pipeline.options(inputs)):
         yield len(batch["id"])
 
 

@@ -1,4 +1,4 @@
-"""The one rule by which clips go to shards, and records to hosts and exported shards."""
+"""The one rule by which clips go to shards, and records to exported shards."""
 
 from __future__ import annotations
 

@@ -34,17 +34,14 @@ def run(args: argparse.Namespace) -> int:
     """Prints the rates; returns 0."""
     import tensorflow_datasets as tfds
 
+    from kinetics_tfds.loader.config import PipelineConfig
+    from kinetics_tfds.loader.inputs import open_inputs
     from kinetics_tfds.loader.measuring import measure
-    from kinetics_tfds.loader.plan import UNSET, make_plan
     from kinetics_tfds.prepared.dataset import find_prepared
 
     builder = tfds.builder_from_directory(os.fspath(find_prepared(args.dataset, args.data_dir)))
-    plan = make_plan(
-        builder, args.split, preset=args.preset, sampling=None, spatial=None, augment=None, mix=UNSET,
-        batch_size=args.batch_size, seed=0, training=None, epochs=None, shard=(0, 1), classes=None, dtype="uint8",
-        resize="host", canvas=None, audio_seconds=None, on_damage="raise", parallelism=args.threads,
-    )  # fmt: skip
-    measured = measure(plan, args.seconds)
+    config = PipelineConfig(preset=args.preset, batch_size=args.batch_size, parallelism=args.threads)
+    measured = measure(open_inputs(builder, args.split, config), args.seconds)
     print(json.dumps(dataclasses.asdict(measured)) if args.json else format_rates(measured))
     return 0
 

@@ -1,4 +1,4 @@
-"""From a prepared dataset to batches: choose frames, decode only those, crop, augment, batch.
+"""From a prepared dataset to batches: sample frames, decode only those, crop, augment, batch.
 
 Names are loaded when first used, so that importing the package stays cheap: TensorFlow alone takes seconds.
 """
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kinetics_tfds.loader.augment.erasing import RandomErasing as RandomErasing
     from kinetics_tfds.loader.augment.mixing import MixupCutMix as MixupCutMix
     from kinetics_tfds.loader.augment.rand_augment import RandAugment as RandAugment
+    from kinetics_tfds.loader.config import PipelineConfig as PipelineConfig
     from kinetics_tfds.loader.dataset import make_dataset as make_dataset
     from kinetics_tfds.loader.dataset import steps_per_epoch as steps_per_epoch
     from kinetics_tfds.loader.devices.device import finish as finish
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 # Public name -> the module that holds it, in the order of a clip's way through the loader.
 _EXPORTS = {
     "make_dataset": "dataset",
+    "PipelineConfig": "config",
     "steps_per_epoch": "dataset",
     "Recipe": "recipe",
     "Preset": "presets",

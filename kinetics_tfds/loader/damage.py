@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kinetics_tfds.annotations.clip import UNLABELLED
 from kinetics_tfds.loader.attempts import one_of
-from kinetics_tfds.loader.frames.choosing import Element
+from kinetics_tfds.loader.frames.sampler import Element
 from kinetics_tfds.loader.records.reading import Address
 
 

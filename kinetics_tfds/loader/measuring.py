@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from kinetics_tfds.loader import pipeline
-from kinetics_tfds.loader.plan import Plan
+from kinetics_tfds.loader.inputs import PipelineInputs
 
 # Videos kept in memory to feed a stage alone: enough for windows and frames to vary, few enough to stay small.
 _KEPT = 8
@@ -49,46 +49,38 @@ class Measured:
     knob: str
 
 
-def measure(plan: Plan, seconds: float = 5.0) -> Measured:
+def measure(inputs: PipelineInputs, seconds: float = 5.0) -> Measured:
     """Runs the pipeline and each of its stages for `seconds` and returns their rates.
 
     `read` comes from wherever the files are, the operating system's cache included: a second run may read faster.
     """
-    places = pipeline.places(plan)
-    places = places if plan.training else places.repeat()
-    stages = {"read": _rate(plan, pipeline.read(plan, places), seconds)}
-    records = list(pipeline.read(plan, places).take(_KEPT))
-    path, epoch = tf.constant("measured"), tf.constant(0, tf.int64)
-    parsed = _again(records).map(
-        lambda record: plan.choice(record, path, epoch), num_parallel_calls=_width(plan), deterministic=True
-    )
-    stages["parse"] = _rate(plan, parsed, seconds)
-    decoded = pipeline.decoded(plan, _again(list(parsed.take(len(records)))))
-    stages["decode"] = _rate(plan, decoded, seconds)
+    order = pipeline.record_order(inputs)
+    order = order if inputs.training else order.repeat()
+    stages = {"read": _rate(inputs, pipeline.read(inputs, order), seconds)}
+    records = list(pipeline.read(inputs, order).take(_KEPT))
+    samples = pipeline.sample(inputs, _again(records))
+    stages["parse"] = _rate(inputs, samples, seconds)
+    decoded = pipeline.decode(inputs, _again(list(samples.take(len(records)))))
+    stages["decode"] = _rate(inputs, decoded, seconds)
     clips = list(decoded.take(len(records)))
-    if plan.recipe.augment and plan.training:
-        stages["augment"] = _rate(plan, pipeline.augmented(plan, _again(clips)), seconds)
-    per_batch = plan.batching.size // plan.batching.views if plan.training else plan.batching.size
-    endless = dataclasses.replace(plan, batching=dataclasses.replace(plan.batching, batches=None))
-    stages["batch"] = per_batch * _rate(plan, pipeline.batched(endless, _again(clips)), seconds)
-    whole = pipeline.augmented(plan, pipeline.decoded(plan, pipeline.chosen(plan, places)))
-    videos = per_batch * _rate(plan, pipeline.batched(endless, whole), seconds)
+    if inputs.recipe.augment and inputs.training:
+        stages["augment"] = _rate(inputs, pipeline.augment(inputs, _again(clips)), seconds)
+    per_batch = inputs.videos_per_batch
+    stages["batch"] = per_batch * _rate(inputs, pipeline.batch(inputs, _again(clips), None), seconds)
+    whole = pipeline.augment(inputs, pipeline.decode(inputs, pipeline.read_and_sample(inputs, order)))
+    videos = per_batch * _rate(inputs, pipeline.batch(inputs, whole, None), seconds)
     size = sum(len(record.numpy()) for record in records) / len(records)
     pixels = sum(int(tf.size(clip["video"])) for clip in clips) / len(clips)
     bound = min(stages, key=lambda name: stages[name])
     return Measured(
         stages=stages,
         videos=videos,
-        clips=videos * plan.batching.views,
+        clips=videos * inputs.views,
         megabytes=videos * size / 1e6,
         bytes_per_pixel=size / pixels,
         bound=bound,
         knob=KNOBS[bound],
     )
-
-
-def _width(plan: Plan) -> int:
-    return plan.parallelism or tf.data.AUTOTUNE
 
 
 def _again(elements: list[Any]) -> tf.data.Dataset:
@@ -97,9 +89,9 @@ def _again(elements: list[Any]) -> tf.data.Dataset:
     return functools.reduce(lambda first, second: first.concatenate(second), kept).repeat()
 
 
-def _rate(plan: Plan, dataset: tf.data.Dataset, seconds: float) -> float:
+def _rate(inputs: PipelineInputs, dataset: tf.data.Dataset, seconds: float) -> float:
     """Returns elements a second, after those that fill the pipeline."""
-    iterator = iter(dataset.with_options(pipeline.options(plan)))
+    iterator = iter(dataset.with_options(pipeline.options(inputs)))
     for _ in range(3):
         next(iterator)
     start, count = time.perf_counter(), 0

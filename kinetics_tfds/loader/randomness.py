@@ -8,6 +8,8 @@ from kinetics_tfds.loader import array_ops as tf
 
 # Stands where an example's key would, for the choice that is about a whole epoch.
 _ORDER = 1
+# Is added to an example's key, for the choice that is about its whole batch.
+_BATCH = 2**62
 # How `stateless_uniform` is told to draw from all integers.
 _ANY_INTEGER: Any = {"minval": None, "maxval": None}
 
@@ -40,10 +42,8 @@ def shuffled(place: tf.Tensor, records: int, seed: int, epoch: tf.Tensor) -> tf.
 
 
 def batch_seed(seeds: tf.Tensor) -> tf.Tensor:
-    """Returns int32 [2] for a choice about a batch, from its examples' seeds, int64 [B, 2]."""
-    text = tf.strings.reduce_join(tf.strings.as_string(tf.reshape(seeds, [-1])), separator=",")
-    key = tf.strings.to_hash_bucket_fast(text, 2**62)
-    return stage_seeds(tf.stack([key, seeds[0, 1]]), 1)[0]
+    """Returns int32 [2] for a choice about a batch: a function of its first example's seed, of int64 [B, 2]."""
+    return stage_seeds(seeds[0] + tf.constant([_BATCH, 0], tf.int64), 1)[0]
 
 
 def stage_seeds(seed: tf.Tensor, count: int) -> list[tf.Tensor]:

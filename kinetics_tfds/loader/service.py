@@ -9,7 +9,6 @@ Iterators cannot be saved; for exact resuming run without a service.
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 import urllib.parse
 
@@ -17,41 +16,37 @@ import tensorflow as tf
 
 from kinetics_tfds.errors import ConfigError, LoaderError
 from kinetics_tfds.loader import pipeline
-from kinetics_tfds.loader.plan import Plan
+from kinetics_tfds.loader.inputs import PipelineInputs
 
 # A second's silence of a dispatcher that is there is rare; TensorFlow itself would wait for an hour.
 _CONNECT_SECONDS = 10
 
 
-def build(plan: Plan, service: str) -> tf.data.Dataset:
-    """Returns the whole pipeline, its work done by the workers of a service.
+def build(inputs: PipelineInputs) -> tf.data.Dataset:
+    """Returns the whole pipeline, its work done by the workers of `config.service`.
 
     The service deals out the elements of the pipeline's source, which are places of the epochs' orders: single clips.
-
-    Args:
-        plan: the pipeline.
-        service: address of the dispatcher, `grpc://host:port`.
 
     Raises:
         ConfigError: the address is of another form.
         LoaderError: nothing answers there.
     """
+    service = inputs.config.service or ""
     _require_dispatcher(service)
-    if plan.training:
+    samples = pipeline.read_and_sample(inputs, pipeline.record_order(inputs))
+    clips = pipeline.augment(inputs, pipeline.decode(inputs, samples))
+    options = pipeline.options(inputs)
+    options.experimental_symbolic_checkpoint = False
+    if inputs.training:
         # Each worker fills its own batches and, with `epochs`, drops what its last one lacks: how many there are in all
         # is not known beforehand.
-        plan = dataclasses.replace(plan, batching=dataclasses.replace(plan.batching, batches=None))
-    dataset = pipeline.augmented(plan, pipeline.decoded(plan, pipeline.chosen(plan, pipeline.places(plan))))
-    options = pipeline.options(plan)
-    options.experimental_symbolic_checkpoint = False
-    if plan.training:
-        dataset = _send(pipeline.batched(plan, dataset).with_options(options), service)
+        batches = _send(pipeline.batch(inputs, clips, None).with_options(options), service)
     else:
         # Padding belongs after all workers' videos, not after each worker's: these batches are made here.
-        dataset = pipeline.batched(plan, _send(dataset.with_options(options), service))
+        batches = pipeline.batch(inputs, _send(clips.with_options(options), service), inputs.batches)
     outside = tf.data.Options()
     outside.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return dataset.prefetch(2).with_options(outside)
+    return batches.prefetch(2).with_options(outside)
 
 
 def _send(dataset: tf.data.Dataset, service: str) -> tf.data.Dataset:

@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 from clip_folder import make_clip_folder
 from extensions import FileChange, read_example
@@ -73,6 +75,32 @@ def test_a_dataset(repo, tree, tmp_path):
         "print([info.features['label'].int2str(int(r['label'])) for r in ds])"
     )
     assert run(tree, "python", "-c", code, cwd=tmp_path).splitlines()[-1] == "['rowing']"
+
+
+def test_an_augmentation(repo, tree, tmp_path):
+    extend(repo, tree, "An augmentation")
+    sys.path.insert(0, str(repo / "tests" / "loader"))
+    from records import make_example, write_dataset
+
+    def red(clip: int) -> dict:
+        image = np.full([32, 32, 3], (0, 0, 255), np.uint8)  # OpenCV's order is blue, green, red
+        return make_example(clip, frames=2, video=[cv2.imencode(".jpg", image)[1].tobytes()] * 2)
+
+    write_dataset(tmp_path / "data", {"train": [red(i) for i in range(8)]})
+    augment = "[{kind: RandomGrey, prob: 0.5}]"
+    (tmp_path / "grey.yaml").write_text(
+        f"{{name: grey, base: slowfast_8x8, train: {{spatial: {{kind: Resize, size: 16}}, augment: {augment}}}}}"
+    )
+    code = (
+        "import numpy as np, tensorflow_datasets as tfds\n"
+        "from kinetics_tfds import loader\n"
+        "builder = tfds.builder_from_directory('data')\n"
+        "ds = loader.make_dataset(builder, 'train', preset='grey.yaml', batch_size=8, epochs=1)\n"
+        "colour = np.ptp(next(iter(ds))['video'].numpy().astype(int), -1).max((1, 2, 3))\n"
+        "print(loader.RandomGrey(prob=0.5), sorted({bool(value > 99) for value in colour}))"
+    )
+    told = run(tree, "python", "-c", code, cwd=tmp_path).splitlines()[-1]
+    assert told == "RandomGrey(prob=0.5) [False, True]", "some clips are grey, some red"
 
 
 def test_a_record_field(repo, tree, tmp_path):

@@ -167,7 +167,7 @@ def test_classes_that_are_none_are_named(builder, classes, message):
 
 
 def test_classes_without_a_clip_are_too_few(builder):
-    with pytest.raises(ConfigError, match="has 0 of the chosen clips"):
+    with pytest.raises(ConfigError, match="has 0 of the clips asked for"):
         _make(builder, "validation[:2]", sampling=loader.CentreClip(4), classes=["dancing"])
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from records import CLASSES, clip_id, make_example, write_dataset
 
 from kinetics_tfds.loader.records.index import read_index
-from kinetics_tfds.loader.records.record_walk import walk_records
 from kinetics_tfds.loader.records.source import open_source
+from kinetics_tfds.loader.records.walking import walk_records
 
 CLIPS = 11
 
@@ -112,10 +112,10 @@ def test_the_manifest_names_records_that_cannot_be_read(dataset):
 @given(data=st.binary(max_size=300), count=st.integers(0, 8))
 def test_a_walk_over_anything_ends(data, count):
     """Marks move forward; at most as many as asked for; whatever the bytes are."""
-    marks = list(walk_records(io.BytesIO(data), count))
-    assert len(marks) <= count
-    assert all(mark.end <= len(data) for mark in marks)
-    for one, other in itertools.pairwise(marks):
+    found = list(walk_records(io.BytesIO(data), count))
+    assert len(found) <= count
+    assert all(record.end <= len(data) for record in found)
+    for one, other in itertools.pairwise(found):
         assert one.end == other.offset > one.offset
 
 

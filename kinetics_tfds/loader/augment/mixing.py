@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import NamedTuple
+
+import numpy as np
 
 from kinetics_tfds.loader import array_ops as tf
 from kinetics_tfds.loader.checks import clip_size, require
+
+# Shares are whole parts of so many, which float32 and uint8 blend without a rounding of their own.
+_LEVELS = 256
 
 
 class Draws(NamedTuple):
@@ -14,7 +20,8 @@ class Draws(NamedTuple):
 
     Attributes:
         cutmix: bool: whether boxes are exchanged instead of all pixels blended.
-        keep: float32 in [0, 1]: the share of each clip that is its own, before boxes are cut at the edges.
+        keep: float32 in [0, 1], in whole 256ths: the share of each clip that is its own, before boxes are cut at the
+            edges.
         centre: float32 [2]: where the box is centred, as shares of height and width.
     """
 
@@ -57,16 +64,13 @@ class MixupCutMix:
 
     def draw(self, seed: tf.Tensor) -> Draws:
         """Returns what is done to the batch of this seed (int32 [2])."""
-        seeds = tf.unstack(tf.random.split(seed, 3))
-        chance = tf.random.stateless_uniform([4], seeds[0])
+        chance = tf.random.stateless_uniform([5], seed)
         both = self.mixup_alpha > 0 and self.cutmix_alpha > 0
         cutmix = chance[1] < self.switch_prob if both else tf.constant(self.cutmix_alpha > 0)
         mixes = chance[0] < self.prob if max(self.mixup_alpha, self.cutmix_alpha) > 0 else tf.constant(False)
-        alpha = tf.where(cutmix, self.cutmix_alpha or 1.0, self.mixup_alpha or 1.0)
-        # Beta(a, a) from two gammas: TensorFlow has no stateless beta.
-        gammas = tf.random.stateless_gamma([2], seeds[1], alpha)
-        share = tf.math.divide_no_nan(gammas[0], gammas[0] + gammas[1])
-        return Draws(cutmix & mixes, tf.where(mixes, share, 1.0), chance[2:])
+        below = tf.where(cutmix, _beta_below(self.cutmix_alpha), _beta_below(self.mixup_alpha))
+        share = tf.cast(tf.searchsorted(below, chance[4:], side="right"), tf.float32)[0] / float(_LEVELS)
+        return Draws(cutmix & mixes, tf.where(mixes, share, 1.0), chance[2:4])
 
     def __call__(self, batch: dict[str, tf.Tensor], seed: tf.Tensor, num_classes: int) -> dict[str, tf.Tensor]:
         """Returns the batch mixed.
@@ -98,6 +102,22 @@ class MixupCutMix:
         return tf.where((mask & (label >= 0))[:, None], soft, 0.0)
 
 
+@functools.cache
+def _beta_below(alpha: float) -> np.ndarray:
+    """Returns float32 [256]: how likely Beta(alpha, alpha) rounds to less than 1, 2, … 256 of 256 parts.
+
+    What a uniform draw finds there is such a share: whole parts are all that is ever used, and neither gammas nor
+    their rejections have to be drawn. In y = x**alpha the density is smooth up to the middle, where it is mirrored.
+    """
+    if alpha == 0:
+        return np.zeros(_LEVELS, np.float32)
+    edges = np.arange(0.5, _LEVELS // 2) / _LEVELS
+    steps = (np.arange(1 << 16) + 0.5) / (1 << 16) * 0.5**alpha
+    mass = np.cumsum((1 - steps ** (1 / alpha)) ** (alpha - 1))
+    half = np.interp(edges**alpha, steps, mass) / mass[-1] / 2
+    return np.concatenate([half, 1 - half[::-1]]).astype(np.float32)
+
+
 def _partners(mask: tf.Tensor) -> tf.Tensor:
     """Returns int32 [B]: the row each row is mixed with; rows that are masked out are their own."""
     valid = tf.where(mask)
@@ -106,8 +126,6 @@ def _partners(mask: tf.Tensor) -> tf.Tensor:
 
 
 def _blend(video: tf.Tensor, partner: tf.Tensor, keep: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    keep = tf.round(keep * 256.0) / 256.0
-
     def row(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         own, other = tf.cast(video[pair[0]], tf.float32), tf.cast(video[pair[1]], tf.float32)
         return tf.cast(keep * own + (1.0 - keep) * other + 0.5, tf.uint8)

@@ -10,8 +10,8 @@ import abc
 import dataclasses
 from typing import Literal
 
-from kinetics_tfds.errors import ConfigError
 from kinetics_tfds.loader import array_ops as tf
+from kinetics_tfds.loader.checks import require
 
 Short = Literal["loop", "last"]
 OffsetRule = Literal["model_garden", "slowfast", "mmaction2"]
@@ -35,10 +35,10 @@ class Sampling(abc.ABC):
     short: Short = "loop"
 
     def __post_init__(self) -> None:
-        _require(self, "num_frames", _whole(self.num_frames), "a whole number of 1 or more")
-        _require(self, "stride", _whole(self.stride), "a whole number of 1 or more")
-        _require(self, "fps", self.fps is None or self.fps > 0, "frames a second above 0, or None")
-        _require(self, "short", self.short in ("loop", "last"), "'loop' or 'last'")
+        require(self, "num_frames", _whole(self.num_frames), "a whole number of 1 or more")
+        require(self, "stride", _whole(self.stride), "a whole number of 1 or more")
+        require(self, "fps", self.fps is None or self.fps > 0, "frames a second above 0, or None")
+        require(self, "short", self.short in ("loop", "last"), "'loop' or 'last'")
 
     @property
     def views(self) -> int:
@@ -97,8 +97,8 @@ class RandomClip(Sampling):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(self, "jitter", 0 <= self.jitter < 1, "a share from 0 to below 1")
-        _require(self, "clips", _whole(self.clips), "a whole number of 1 or more")
+        require(self, "jitter", 0 <= self.jitter < 1, "a share from 0 to below 1")
+        require(self, "clips", _whole(self.clips), "a whole number of 1 or more")
 
     @property
     def views(self) -> int:
@@ -159,8 +159,8 @@ class UniformClips(Sampling):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(self, "clips", _whole(self.clips), "a whole number of 1 or more")
-        _require(self, "offset_rule", self.offset_rule in _OFFSET_RULES, f"one of {', '.join(_OFFSET_RULES)}")
+        require(self, "clips", _whole(self.clips), "a whole number of 1 or more")
+        require(self, "offset_rule", self.offset_rule in _OFFSET_RULES, f"one of {', '.join(_OFFSET_RULES)}")
 
     @property
     def views(self) -> int:
@@ -186,8 +186,8 @@ class Segments(Sampling):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(self, "pick", self.pick in ("random", "centre"), "'random' or 'centre'")
-        _require(self, "stride", self.stride == 1, "1, since segments set the distance between frames")
+        require(self, "pick", self.pick in ("random", "centre"), "'random' or 'centre'")
+        require(self, "stride", self.stride == 1, "1, since segments set the distance between frames")
 
     @property
     def random(self) -> bool:
@@ -248,11 +248,3 @@ def _nearest(timestamps: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
 
 def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _require(option: object, key: str, valid: bool, expected: str) -> None:
-    if not valid:
-        raise ConfigError(
-            f"{type(option).__name__}: {key} is {getattr(option, key)!r}, expected {expected}.",
-            f"Set {key} to a value in range, or leave it out for the default.",
-        )

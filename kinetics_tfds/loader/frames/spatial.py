@@ -12,8 +12,8 @@ import dataclasses
 import math
 from typing import NamedTuple
 
-from kinetics_tfds.errors import ConfigError
 from kinetics_tfds.loader import array_ops as tf
+from kinetics_tfds.loader.checks import require
 
 _ATTEMPTS = 10
 
@@ -90,9 +90,9 @@ class RandomResizedCrop(Spatial):
 
     def __post_init__(self) -> None:
         _check_size(self)
-        _require(self, "scale", 0 < self.scale[0] <= self.scale[1] <= 1, "shares with 0 < least <= largest <= 1")
-        _require(self, "aspect", 0 < self.aspect[0] <= self.aspect[1], "ratios with 0 < least <= largest")
-        _require(self, "flip", 0 <= self.flip <= 1, "a chance from 0 to 1")
+        require(self, "scale", 0 < self.scale[0] <= self.scale[1] <= 1, "shares with 0 < least <= largest <= 1")
+        require(self, "aspect", 0 < self.aspect[0] <= self.aspect[1], "ratios with 0 < least <= largest")
+        require(self, "flip", 0 <= self.flip <= 1, "a chance from 0 to 1")
 
     @property
     def random(self) -> bool:
@@ -147,8 +147,8 @@ class ScaleJitter(Spatial):
     def __post_init__(self) -> None:
         _check_size(self)
         least, largest = self.short_side
-        _require(self, "short_side", max(self.output_size) <= least <= largest, "pixels with size <= least <= largest")
-        _require(self, "flip", 0 <= self.flip <= 1, "a chance from 0 to 1")
+        require(self, "short_side", max(self.output_size) <= least <= largest, "pixels with size <= least <= largest")
+        require(self, "flip", 0 <= self.flip <= 1, "a chance from 0 to 1")
 
     @property
     def random(self) -> bool:
@@ -292,18 +292,10 @@ def _anywhere(draw: tf.Tensor, free: tf.Tensor) -> tf.Tensor:
 def _check_size(option: Spatial) -> None:
     size = option.size if isinstance(option.size, (tuple, list)) else (option.size, option.size)
     valid = len(size) == 2 and all(isinstance(side, int) and side >= 1 for side in size)
-    _require(option, "size", valid, "pixels, or (height, width) in pixels")
+    require(option, "size", valid, "pixels, or (height, width) in pixels")
 
 
 def _check_short_side(option: CentreCrop | ThreeCrop) -> None:
     side = option.short_side
     valid = side is None or (isinstance(side, int) and side >= min(option.output_size))
-    _require(option, "short_side", valid, "pixels, no less than the output's side, or None")
-
-
-def _require(option: object, key: str, valid: bool, expected: str) -> None:
-    if not valid:
-        raise ConfigError(
-            f"{type(option).__name__}: {key} is {getattr(option, key)!r}, expected {expected}.",
-            f"Set {key} to a value in range, or leave it out for the default.",
-        )
+    require(option, "short_side", valid, "pixels, no less than the output's side, or None")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from kinetics_tfds.loader.attempts import one_of
@@ -40,7 +39,7 @@ class Addresses:
         self._file = tf.constant(index.file)
         self._number = tf.constant(index.number)
         self._offset = tf.constant(index.offset)
-        self._id = tf.constant(np.asarray(index.id, np.bytes_))
+        self._id = tf.constant(index.id)
 
     def __getitem__(self, row: tf.Tensor) -> Address:
         return Address(self._paths[self._file[row]], self._number[row], self._offset[row], self._id[row])

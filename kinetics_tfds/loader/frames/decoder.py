@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kinetics_tfds.loader.attempts import successes
-from kinetics_tfds.loader.frames.choosing import Element, require_intact
+from kinetics_tfds.loader.frames.sampler import Element, require_intact
 from kinetics_tfds.loader.frames.spatial import Spatial
 from kinetics_tfds.loader.randomness import stage_seeds
 
@@ -48,7 +48,7 @@ class _Frames(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Decoding:
+class ClipDecoder:
     """How encoded frames become a clip.
 
     Attributes:
@@ -63,11 +63,17 @@ class Decoding:
     frames: int
     canvas: tuple[int, int] | None = None
 
+    @property
+    def clip_bytes(self) -> int:
+        """Bytes of one video's pixels, decoded."""
+        height, width = self.canvas or self.spatial.output_size
+        return self.views * (1 if self.canvas else self.spatial.crops) * self.frames * height * width * 3
+
     def __call__(self, element: Element) -> Element:
         """Returns the element with its pixels.
 
         Args:
-            element: what `Choice` returns.
+            element: what `FrameSampler` returns.
 
         Returns:
             Without `frames`, `index` and `path`, with `video` uint8 [V * C, T, H, W, 3]; with a canvas `video`
@@ -79,7 +85,7 @@ class Decoding:
         index = element["index"]
         frames = self._frames(element)
         rest = {key: value for key, value in element.items() if key not in ("frames", "index", "path")}
-        # The first seed is the sampling's; see Choice.
+        # The first seed is the sampling's; see FrameSampler.
         seeds = stage_seeds(element["seed"], 1 + self.views)[1:]
         if self.spatial.random:
             views = [self._view(frames, index[view], seeds[view]) for view in range(self.views)]

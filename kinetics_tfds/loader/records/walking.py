@@ -12,7 +12,7 @@ from kinetics_tfds.tfrecord import FOOTER_BYTES, HEADER_BYTES, read_length
 _PEEK = 64
 
 
-class Mark(NamedTuple):
+class RecordOffset(NamedTuple):
     """One record.
 
     Attributes:
@@ -28,8 +28,8 @@ class Mark(NamedTuple):
     id: bytes
 
 
-def walk_records(file: BinaryIO, count: int) -> Iterator[Mark]:
-    """Yields a mark for each of the first `count` records; stops early where the file ends or makes no sense."""
+def walk_records(file: BinaryIO, count: int) -> Iterator[RecordOffset]:
+    """Yields where each of the first `count` records starts; stops early where the file ends or makes no sense."""
     size = file.seek(0, 2)
     offset = 0
     for _ in range(count):
@@ -42,10 +42,10 @@ def walk_records(file: BinaryIO, count: int) -> Iterator[Mark]:
         end = size if length is None else data + length + FOOTER_BYTES
         if length is None or end > size:
             # Cut off, or its length is damaged, and with it the place of the next one.
-            yield Mark(offset, size, UNLABELLED, b"")
+            yield RecordOffset(offset, size, UNLABELLED, b"")
             return
         label, key = _peek(file, data, end - FOOTER_BYTES)
-        yield Mark(offset, end, label, key)
+        yield RecordOffset(offset, end, label, key)
         offset = end
 
 

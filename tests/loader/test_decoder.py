@@ -9,7 +9,7 @@ import tensorflow as tf
 from records import encode_frame, make_example, read_clip, write_dataset
 
 from kinetics_tfds import loader
-from kinetics_tfds.loader.frames.decoding import Decoding
+from kinetics_tfds.loader.frames.decoder import ClipDecoder
 from kinetics_tfds.loader.frames.spatial import Spatial, Windows
 
 
@@ -60,7 +60,7 @@ def _decode(frames, boxes, flip):
     element = {"frames": frames, "index": tf.range(tf.shape(frames)[0])[None], "seed": tf.constant([1, 2], tf.int64)}
     element |= {"path": tf.constant("shard"), "id": tf.constant("clip")}
     element["index"] = tf.ensure_shape(element["index"], [1, 2])
-    return Decoding(spatial=spatial, views=1, frames=2)(element)["video"]
+    return ClipDecoder(spatial=spatial, views=1, frames=2)(element)["video"]
 
 
 def _run(jpegs, boxes, flip=False):
@@ -165,7 +165,7 @@ def test_all_frames_of_a_view_share_window_and_flip_and_views_do_not(builder, sp
     assert len(set(views)) == len(views), "another window in every view and epoch"
 
 
-def test_frames_come_in_the_order_chosen(builder):
+def test_frames_come_in_the_order_sampled(builder):
     sampling = loader.UniformClips(6, 2, clips=3)
     for batch in _dataset(builder, "validation", loader.Resize((33, 47)), sampling).as_numpy_iterator():
         (views,) = batch["video"]

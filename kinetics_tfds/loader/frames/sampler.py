@@ -1,4 +1,4 @@
-"""Parse and choose: from a serialised record to the few encoded frames that one example needs."""
+"""Sample: from a serialised record to the few encoded frames that one example needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MANY = {"shape": [], "allow_missing": True}
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice:
+class FrameSampler:
     """What is taken from a record.
 
     Attributes:
