@@ -25,6 +25,7 @@ INSTALL = [
     "requests>=2.32,<3",
     "rich>=14,<16",  # tables and progress for people
     "starlette>=1.10,<2",  # kinetics browse, with uvicorn
+    "tenacity>=9.1,<10",  # storage that fails now and then
     "tensorflow>=2.21,<2.22",
     # The builder overrides `_generate_splits`, a private hook: tests/builder/test_tfds_hooks.py explains a break.
     "tensorflow-datasets>=4.9.10,<4.10",

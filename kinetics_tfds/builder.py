@@ -6,11 +6,11 @@ the private hook `_generate_splits` is overridden.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import tensorflow_datasets as tfds
@@ -19,9 +19,10 @@ from etils import epath
 from kinetics_tfds import frame_table
 from kinetics_tfds.annotations.exclude import excluded_videos
 from kinetics_tfds.annotations.versions import KineticsVersion, get_version
-from kinetics_tfds.config import DEFAULT_CONFIG, NAMED_CONFIGS, VERSION, KineticsConfig
+from kinetics_tfds.config import DEFAULT_CONFIG, NAMED_CONFIGS, VERSION, KineticsConfig, check_classes
 from kinetics_tfds.errors import ClipsError, ConfigError, show_errors_plainly
 from kinetics_tfds.features import make_features, to_example
+from kinetics_tfds.file_systems import check_data_dir, is_local
 from kinetics_tfds.printable import printable
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kinetics_tfds.clips.inputs import Inputs
     from kinetics_tfds.planning.fingerprint import BuildIdentity
     from kinetics_tfds.planning.plan import PlannedClip, SplitPlan
+    from kinetics_tfds.shards.run import BuildResult
 
 if pathlib.Path(sys.argv[0]).stem == "tfds":
     show_errors_plainly()  # that program is TFDS's, and would show a traceback first
@@ -59,9 +61,10 @@ the official ones are downloaded where there are none. Without clips: --config=s
         from kinetics_tfds.shards import commit
 
         config = self.kinetics_config
-        commit.check_same_settings(
-            self.data_path, config.name, config.identity(), KineticsConfig(name=config.name).identity()
-        )
+        if self.info.initialized:  # otherwise, what lies there is no dataset yet
+            commit.check_same_settings(
+                self.data_path, config.name, config.identity(), KineticsConfig(name=config.name).identity()
+            )
 
     @tfds.core.utils.classproperty
     @classmethod
@@ -97,17 +100,27 @@ the official ones are downloaded where there are none. Without clips: --config=s
     def _info(self) -> tfds.core.DatasetInfo:
         from kinetics_tfds.shards.checksums import WriteChecksums
 
-        checksums = WriteChecksums()
-        checksums.info = self.dataset_info_from_configs(
+        self._checksums = WriteChecksums()
+        self._checksums.info = self.dataset_info_from_configs(
             features=make_features(self.kinetics_version.class_names, self.kinetics_config.audio_rate),
             supervised_keys=("video", "label"),
             homepage=HOMEPAGE,
-            metadata=checksums,
+            metadata=self._checksums,
         )
-        return checksums.info
+        return self._checksums.info
 
-    def download_and_prepare(self, *, download_config: Any = None, **kwargs: Any) -> None:
+    def download_and_prepare(
+        self,
+        *,
+        download_dir: epath.PathLike | None = None,
+        download_config: Any = None,
+        file_format: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Builds the dataset; see TFDS. Two builds of one dataset do not run at once.
+
+        TFDS would fill a folder of another name, remove it when anything fails, and rename it at the end, which copies
+        every object of a bucket. Here shards are written to their place once: see `shards.commit`.
 
         Raises:
             KineticsError: something that the user can put right.
@@ -116,13 +129,22 @@ the official ones are downloaded where there are none. Without clips: --config=s
 
         download_config = download_config or tfds.download.DownloadConfig()
         mode = download_config.download_mode
-        is_prepared = self.data_path.exists() and not mode.overwrite_dataset
-        writes = mode != tfds.GenerateMode.UPDATE_DATASET_INFO and not is_prepared
-        with lock.build_lock(lock.lock_path(self.data_path)) if writes else contextlib.nullcontext():
-            super().download_and_prepare(download_config=download_config, **kwargs)
-        commit.complete(self.data_path, _file_names(self.info.splits.values()))
+        is_committed = commit.is_committed(self.data_path)
+        if mode == tfds.GenerateMode.UPDATE_DATASET_INFO or (is_committed and not mode.overwrite_dataset):
+            super().download_and_prepare(
+                download_dir=download_dir, download_config=download_config, file_format=file_format, **kwargs
+            )
+            commit.remove_staging(self.data_path)
+        else:
+            check_data_dir(self.data_path)
+            if file_format:
+                self.info.set_file_format(file_format, override=True)
+            with lock.build_run(self.data_path) as run:
+                self._log_download_bytes()
+                self._build(self._make_download_manager(download_dir, download_config), download_config, run.id)
+                self._log_download_done()
 
-    def _generate_splits(self, dl_manager: Any, download_config: Any) -> Sequence[tfds.core.SplitInfo]:
+    def _build(self, dl_manager: Any, download_config: Any, run_id: str) -> None:
         from kinetics_tfds.shards import commit, manifest, run, write
         from kinetics_tfds.shards.resume import open_staging
         from kinetics_tfds.shards.summary import format_table
@@ -136,24 +158,33 @@ the official ones are downloaded where there are none. Without clips: --config=s
         media_root = _absolute(inputs.root)
         del inputs  # half a million matches need not weigh on the build
         identity = self._identity(plans, file_format)
-        commit.remove_unfinished(self.data_path, str(self.version))
-        staging = open_staging(
-            self.data_path.parent / str(self.version),  # `data_path` is TFDS's unfinished folder here
-            identity,
-            plans,
-            overwrite=download_config.download_mode.overwrite_dataset,
-        )
+        overwrite = download_config.download_mode.overwrite_dataset
+        if commit.is_committed(self.data_path):
+            commit.discard(self.data_path)
+        staging = open_staging(self.data_path, identity, plans, run=run_id, overwrite=overwrite)
+        job = write.BuildJob(_absolute(self.data_path), identity.fingerprint, run_id, self.KINETICS, media_root)
         result = run.run_build(
             staging,
-            write.BuildJob(_absolute(staging.path), identity.fingerprint, self.KINETICS, media_root),
+            job,
             plans,
             max_failure_rate=self.kinetics_config.max_failure_rate,
             options=download_config.beam_options,
             runner=download_config.beam_runner,
         )
         print(format_table(result.summary))
-        commit.write_config(self.data_path, identity)
-        manifest.write_manifest(self.data_path, plans, result.reports)
+        with tempfile.TemporaryDirectory(prefix="kinetics-commit-") as scratch:
+            small_files = epath.Path(scratch)
+            commit.write_config(small_files, identity)
+            manifest.write_manifest(small_files, plans, result.reports)
+            self._set_splits(result)
+            self.info.download_size = dl_manager.downloaded_size
+            self.info.write_to_directory(small_files)
+            commit.write_default_config(self.data_path, DEFAULT_CONFIG.name)
+            staging.remove_strays({name for split in self.info.splits.values() for name in split.filenames})
+            commit.commit(staging, small_files)
+        staging.remove()
+
+    def _set_splits(self, result: BuildResult) -> None:
         infos = [
             tfds.core.SplitInfo(
                 name=str(split),
@@ -164,8 +195,13 @@ the official ones are downloaded where there are none. Without clips: --config=s
             for split, counts in result.summary.splits.items()
             if counts.written  # TFDS cannot read a split without a record
         ]
-        commit.link_shards(staging, self.data_path, _file_names(infos))
-        return infos
+        self.info.set_splits(tfds.core.SplitDict(infos))
+        shards = {name for info in infos for name in info.filenames}
+        self._checksums.frame_tables = {
+            frame_table.file_name(report.file_name): report.table_sha256
+            for report in result.reports.values()
+            if report.file_name in shards
+        }
 
     def _identity(self, plans: dict[Split, SplitPlan], file_format: str) -> BuildIdentity:
         from kinetics_tfds.decode.revision import versions
@@ -184,8 +220,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
 
     def find_inputs(self, dl_manager: Any) -> Inputs:
         """Returns the rows and the files of their clips; makes the sample's first where the config asks for it."""
-        from kinetics_tfds.clips.inputs import read_inputs
-        from kinetics_tfds.file_systems import is_local
+        from kinetics_tfds.clips.inputs import find_manual_dir, read_inputs
 
         if self.kinetics_config.sample:
             from kinetics_tfds.sample import make_sample
@@ -198,7 +233,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
                 )
             make_sample(root, self.KINETICS)
         else:
-            root = _manual_dir(dl_manager)
+            root = find_manual_dir(dl_manager)
         return read_inputs(os.fspath(root), self.kinetics_version, dl_manager.download)
 
     def plan(self, inputs: Inputs, download_config: Any) -> dict[Split, SplitPlan]:
@@ -211,7 +246,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
         from kinetics_tfds.planning.plan import Selection, Sharding, plan_splits
 
         config = self.kinetics_config
-        _check_classes(config, self.kinetics_version)
+        check_classes(config, self.kinetics_version)
         default_limit = tfds.download.DownloadConfig().max_shard_size
         limit = download_config.max_shard_size
         plans = plan_splits(
@@ -259,37 +294,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
                     print(f"kinetics: left out {left_out}", file=sys.stderr)
 
 
-def _file_names(splits: Iterable[tfds.core.SplitInfo]) -> list[str]:
-    """Returns the names of the splits' shards and of their tables of frames."""
-    return [name for split in splits for shard in split.filenames for name in (shard, frame_table.file_name(shard))]
-
-
 def _absolute(path: epath.PathLike) -> str:
     """Workers may have another working folder."""
     text = os.fspath(path)
     return text if "://" in text else os.path.abspath(text)
-
-
-def _manual_dir(dl_manager: Any) -> epath.Path:
-    try:
-        return dl_manager.manual_dir
-    except AssertionError as error:
-        raise ClipsError(
-            f"There is no folder of clips: {str(error).split('. Create it')[0]}.",
-            "Pass --manual_dir=FOLDER with your clips, in any layout; or try --config=sample, which needs none; or get "
-            "clips from YouTube with `python -m beam_pipelines.acquire`.",
-        ) from None
-
-
-def _check_classes(config: KineticsConfig, version: KineticsVersion) -> None:
-    known = set(version.class_names)
-    unknown = [name for name in config.classes or () if name not in known]
-    if unknown:
-        import difflib
-
-        nearest = difflib.get_close_matches(unknown[0], version.class_names, n=3, cutoff=0.4)
-        hint = f"Did you mean {' or '.join(map(repr, nearest))}? " if nearest else ""
-        raise ConfigError(
-            f"Config {config.name!r}: {version.title} has no class {', '.join(map(repr, unknown))}.",
-            f"{hint}Class names are those of kinetics_tfds/{version.name}/labels.txt.",
-        )

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.decode.types import DecodeSettings
 from kinetics_tfds.errors import ConfigError
 
@@ -194,3 +195,18 @@ NAMED_CONFIGS = (
         description="About 24 made-up clips of moving shapes: needs no download and runs the same code as real clips.",
     ),
 )
+
+
+def check_classes(config: KineticsConfig, version: KineticsVersion) -> None:
+    """Raises ConfigError where a config names a class that a version of Kinetics does not have."""
+    known = set(version.class_names)
+    unknown = [name for name in config.classes or () if name not in known]
+    if unknown:
+        import difflib
+
+        nearest = difflib.get_close_matches(unknown[0], version.class_names, n=3, cutoff=0.4)
+        hint = f"Did you mean {' or '.join(map(repr, nearest))}? " if nearest else ""
+        raise ConfigError(
+            f"Config {config.name!r}: {version.title} has no class {', '.join(map(repr, unknown))}.",
+            f"{hint}Class names are those of kinetics_tfds/{version.name}/labels.txt.",
+        )

@@ -64,6 +64,10 @@ class WorkerError(KineticsError):
     """A worker cannot do its part: wrong versions, no access to the store."""
 
 
+class StorageError(KineticsError):
+    """A file system or bucket refuses to read or write, or keeps failing."""
+
+
 class LoaderError(KineticsError):
     """A record cannot be read or decoded while loading."""
 

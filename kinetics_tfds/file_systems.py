@@ -1,14 +1,45 @@
-"""Files wherever they lie: on this machine, or behind a URL that fsspec or epath can open."""
+"""Files wherever they lie: on this machine, or behind a URL that fsspec or epath can open.
+
+Folders of clips may lie behind any URL that fsspec has a driver for. A dataset lies where TensorFlow reads it: on this
+machine's disks and mounts, or in a bucket of `gs://`; those are reached through epath.
+"""
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import os
-from typing import IO
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, TYPE_CHECKING, Any
+
+from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.retrying import with_retries
+
+if TYPE_CHECKING:
+    from etils import epath
+
+_AT_ONCE = 16  # requests
 
 
 def is_local(path: str | os.PathLike[str]) -> bool:
     """Returns whether the path lies on this machine's own (or mounted) file systems."""
     return "://" not in os.fspath(path)
+
+
+def check_data_dir(path: str | os.PathLike[str]) -> None:
+    """Raises ConfigError for a place that TensorFlow cannot read a dataset from."""
+    text = os.fspath(path)
+    # `pathlib` makes one slash of two in the URLs that epath does not know.
+    scheme, slash, _ = text.partition(":/")
+    if slash and scheme != "gs" and "/" not in scheme:
+        raise ConfigError(
+            f"A dataset cannot be kept at {text}: TensorFlow has no file system for {scheme}://.",
+            "Name a --data_dir on a local disk, on a mount that all workers share, or in a bucket of gs:// "
+            "(docs/buckets.md); clips (--manual_dir) may lie in any bucket.",
+        )
 
 
 def open_file(path: str | os.PathLike[str]) -> IO[bytes]:
@@ -33,3 +64,108 @@ def open_file(path: str | os.PathLike[str]) -> IO[bytes]:
         raise
     except Exception as error:  # each driver brings its own classes of errors
         raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def copy_to_disk(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Copies a file, local or behind a URL, to this machine's disk.
+
+    Raises:
+        FileNotFoundError: it does not exist.
+        StorageError: it cannot be read.
+    """
+
+    def copy() -> None:
+        with open_file(path) as source, open(target, "wb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+
+    with_retries("read", path, copy)
+
+
+def list_names(folder: epath.Path) -> list[str]:
+    """Returns the names in a folder; none where it does not exist."""
+
+    def names() -> list[str]:
+        if is_local(folder):  # twice as fast, and called every second while a build runs
+            return os.listdir(folder)
+        return [path.name for path in folder.iterdir()]
+
+    try:
+        return with_retries("list", folder, names)
+    except FileNotFoundError:
+        return []
+
+
+def read_text(path: epath.Path) -> str:
+    """Returns a file's text.
+
+    Raises:
+        FileNotFoundError: it does not exist.
+        StorageError: it cannot be read.
+    """
+    return with_retries("read", path, path.read_text)
+
+
+def write_text(path: epath.Path, text: str) -> None:
+    """Writes a file that appears whole, in a folder that is made if need be."""
+    with writing(path) as local:
+        local.write_text(text)
+
+
+@contextlib.contextmanager
+def writing(target: epath.Path, scratch: epath.Path | None = None, prefix: str = "") -> Iterator[epath.Path]:
+    """Gives a path on this machine to write to; the file appears at `target`, whole, when the context ends well.
+
+    Args:
+        target: where the file goes; one that exists is replaced. Its folder is made if need be.
+        scratch: a folder on the disk of a local target for the unfinished file; the target's own where None.
+        prefix: of the unfinished file's name.
+
+    Raises:
+        StorageError: the target cannot be written.
+    """
+    from etils import epath
+
+    if is_local(target):
+        folder = target.parent if scratch is None else scratch
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".{prefix}{uuid.uuid4().hex}.{target.name}"
+        try:
+            yield temporary
+            _rename(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return
+    with tempfile.TemporaryDirectory(prefix="kinetics-upload-") as folder:
+        temporary = epath.Path(folder) / target.name
+        yield temporary
+        with_retries("write", target, lambda: temporary.copy(target, overwrite=True))
+
+
+def _rename(temporary: epath.Path, target: epath.Path) -> None:
+    """Renames a finished file, once its bytes are safe from a power cut."""
+    descriptor = os.open(temporary, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary.replace(target)
+
+
+def remove_file(path: epath.Path) -> None:
+    """Removes a file, if it exists."""
+    with contextlib.suppress(FileNotFoundError):
+        with_retries("remove", path, path.unlink)
+
+
+def remove_tree(folder: epath.Path) -> None:
+    """Removes a folder with all in it, if it exists."""
+    with contextlib.suppress(FileNotFoundError):
+        with_retries("remove", folder, folder.rmtree)
+
+
+def for_each(action: Callable[[Any], object], items: Iterable[Any]) -> None:
+    """Calls a function that waits for a storage with each item, several at a time; raises the first error."""
+    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as threads:
+        for _ in threads.map(action, items):
+            pass

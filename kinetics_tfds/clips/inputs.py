@@ -7,6 +7,7 @@ import functools
 import os
 import pathlib
 import posixpath
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,6 +22,9 @@ from kinetics_tfds.clips.match import Matches, match_clips
 from kinetics_tfds.errors import AnnotationError, ClipsError, KineticsError
 from kinetics_tfds.file_systems import is_local, open_file
 from kinetics_tfds.printable import printable
+
+# What pathlib makes of the URLs that epath does not know: `abfs://clips` becomes `abfs:/clips`.
+_MANGLED_URL = re.compile(r"^([a-z][a-z0-9+.-]+):/(?!/)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +68,28 @@ class Inputs:
             )
         lines += [f"  not readable: {printable(folder)}" for folder in self.listing.unreadable[:5]]
         return "\n".join(lines)
+
+
+def find_manual_dir(dl_manager: Any) -> str:
+    """Returns the folder of clips that a download manager of TFDS was given, a path or any URL.
+
+    Raises:
+        ClipsError: none was given, or the local one does not exist or is empty.
+    """
+    # Not asked for as TFDS would: it looks for the folder through TensorFlow, which knows few kinds of buckets.
+    given = dl_manager._manual_dir
+    text = "" if given is None else _MANGLED_URL.sub(r"\1://", os.fspath(given))
+    if text and not is_local(text):
+        dl_manager._manual_dir = None  # or it looks there, through TensorFlow, for what is to be downloaded
+        return text
+    try:
+        return os.fspath(dl_manager.manual_dir)
+    except AssertionError as error:
+        raise ClipsError(
+            f"There is no folder of clips: {str(error).split('. Create it')[0]}.",
+            "Pass --manual_dir=FOLDER with your clips, in any layout; or try --config=sample, which needs none; or get "
+            "clips from YouTube with `python -m beam_pipelines.acquire`.",
+        ) from None
 
 
 def read_inputs(

@@ -175,7 +175,7 @@ def find_prepared(name: str, data_dir: str | None = None) -> epath.Path:
     folder = root / match["dataset"] / (match["config"] or DEFAULT_CONFIG.name)
     versions = [match["version"]] if match["version"] else _versions_in(folder)
     for version in versions:
-        if (folder / version).exists():
+        if commit.is_committed(folder / version):
             return folder / version
     there = (
         sorted(child.name for child in folder.parent.iterdir() if _versions_in(child)) if folder.parent.exists() else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -15,10 +14,9 @@ from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.prepared.dataset import Prepared, open_prepared, read_json
 from kinetics_tfds.prepared.problem import Problem
 from kinetics_tfds.shards import checksums, commit, manifest
+from kinetics_tfds.shards.staging import SHARD_LIKE
 from kinetics_tfds.tfrecord import FRAMING_BYTES
 
-# Any reader that lists files by pattern would take these for shards.
-_SHARD_LIKE = re.compile(r"\.(tfrecord|array_record|riegeli)\b|-\d{5}-of-\d{5}")
 _INFO, _FEATURES, _LABELS = "dataset_info.json", "features.json", "label.labels.txt"
 
 _WITHOUT_CHECKSUMS = (
@@ -177,7 +175,7 @@ def _check_names(prepared: Prepared, known: Collection[str]) -> Iterator[Problem
     shards = {prepared.file_name(split, index) for split, index in prepared.shard_numbers()}
     shards |= {frame_table.file_name(shard) for shard in shards}
     for path in sorted(prepared.folder.iterdir()):
-        if path.name not in shards and path.name not in known and _SHARD_LIKE.search(path.name):
+        if path.name not in shards and path.name not in known and SHARD_LIKE.search(path.name):
             yield Problem(path.name, None, None, "no shard of this dataset: TFDS ignores it, other readers may not")
 
 

@@ -44,6 +44,8 @@ class WriteChecksums(tfds.core.Metadata):
     """Writes the checksums as TFDS writes its description: after all other files, before `dataset_info.json`."""
 
     info: tfds.core.DatasetInfo
+    # Of the tables of frames, by name: a build knows them already, and they lie in another folder than the small files.
+    frame_tables: Mapping[str, str] = {}
 
     def save_metadata(self, data_dir: Any) -> None:
         """Writes the file; where it exists, only the line of `dataset_info.json`, which TFDS is about to replace."""
@@ -54,7 +56,7 @@ class WriteChecksums(tfds.core.Metadata):
         except DamagedChecksumsError:
             return  # what is damaged stays damaged: writing it anew would hide that
         shards = {name for split in self.info.splits.values() for name in split.filenames}
-        write_checksums(folder, {**(there or _hash_files(folder, shards)), **description})
+        write_checksums(folder, {**(there or _hash_files(folder, shards)), **self.frame_tables, **description})
 
     def load_metadata(self, data_dir: Any) -> None:
         """The file is for verifying; nothing of it belongs to the description."""

@@ -1,37 +1,29 @@
-"""Turns finished shards into the dataset: what it was made from, the shards themselves, and the clean-up afterwards.
+"""Turns finished shards into the dataset: the small files beside them, `dataset_info.json` last.
 
-TFDS fills a folder of its own, `incomplete.*`, gives it the dataset's name at the very end, and removes it with all its
-content when anything fails before. No finished shard is therefore ever moved into it. Where the file system has hard
-links, the folder gets a second name of each shard; elsewhere the shards follow after the folder has its final name.
-Until then they stay staged: whatever fails, the same command goes on from there.
+Nothing is moved or copied. Shards are written to their final place once, by the workers; then come the small files, and
+TFDS and everybody else takes the folder for a dataset when it holds `dataset_info.json`. Until then the build stays
+staged: whatever fails, and wherever, the same command goes on from there.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
-import errno
 import json
 import os
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from etils import epath
 from tensorflow_datasets.core import constants
 
-from kinetics_tfds.errors import ConfigError, PlanMismatchError
-from kinetics_tfds.file_systems import is_local
-from kinetics_tfds.frame_table import is_frame_table
+from kinetics_tfds.errors import ConfigError, KineticsError, PlanMismatchError
+from kinetics_tfds.file_systems import for_each, list_names, read_text, remove_file, write_text
 from kinetics_tfds.planning.fingerprint import BuildIdentity, compare_mappings
+from kinetics_tfds.retrying import with_retries
 from kinetics_tfds.shards import checksums
-from kinetics_tfds.shards.lock import build_lock, lock_path, staging_path
+from kinetics_tfds.shards.lock import build_run, runs_path, staging_path
 from kinetics_tfds.shards.staging import Staging
 
 CONFIG_FILE = "config.json"
-
-_AT_ONCE = 16  # links or renames; each is a request or three on a bucket
-# What systems say of links that they cannot make at all.
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK})
 
 
 def write_config(folder: epath.Path, identity: BuildIdentity) -> None:
@@ -43,7 +35,7 @@ def write_config(folder: epath.Path, identity: BuildIdentity) -> None:
 def read_config(folder: epath.Path) -> dict[str, Any] | None:
     """Returns what `write_config` wrote, or None where there is nothing readable."""
     try:
-        values = json.loads((folder / CONFIG_FILE).read_text())
+        values = json.loads(read_text(folder / CONFIG_FILE))
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None
@@ -76,60 +68,54 @@ def check_same_settings(folder: epath.Path, name: str, settings: dict[str, Any],
         )
 
 
-def link_shards(staging: Staging, folder: epath.Path, file_names: Iterable[str]) -> None:
-    """Gives finished shards a second name in the dataset's folder; does nothing where there are no hard links."""
-    if not is_local(folder):
-        return
-
-    def link(name: str) -> None:
-        try:
-            os.link(staging.shards / name, folder / name)
-        except OSError as error:
-            # Shards staged by an earlier version have no table of frames; readers make it.
-            if error.errno not in _NO_LINKS and not (error.errno == errno.ENOENT and is_frame_table(name)):
-                raise
-
-    _for_each(link, file_names)
+def is_committed(data_path: epath.Path) -> bool:
+    """Returns whether a folder holds a finished dataset."""
+    info = data_path / constants.DATASET_INFO_FILENAME
+    return with_retries("read", info, info.exists)
 
 
-def complete(data_path: epath.Path, file_names: Iterable[str]) -> None:
-    """Moves in the shards that could not be linked, and removes the staging folder, unless a build is using it.
+def commit(staging: Staging, small_files: epath.Path) -> None:
+    """Makes a dataset of the finished shards.
 
     Args:
-        data_path: the prepared dataset's folder.
-        file_names: of its shards and their tables of frames.
+        staging: of the build; the shards lie in its `data_path`.
+        small_files: a local folder with all other files of the dataset.
     """
-    config = read_config(data_path)
-    if config is None:
-        return
-    staging = Staging(staging_path(data_path, config["fingerprint"]), config["fingerprint"])
-    if not staging.path.exists():
-        return
-    with contextlib.suppress(PlanMismatchError), build_lock(lock_path(data_path)):
-        # An earlier clean-up may have been interrupted.
-        staged = {file.name for file in staging.shards.iterdir()} if staging.shards.exists() else set()
-        present = {file.name for file in data_path.iterdir()}
-        lacking = [name for name in file_names if name in staged - present]
-        _for_each(lambda name: (staging.shards / name).rename(data_path / name), lacking)
-        staging.remove()
+    names = sorted(path.name for path in small_files.iterdir())
+
+    def place(name: str) -> None:
+        with staging.writing(staging.data_path / name) as local:
+            (small_files / name).copy(local)
+
+    for_each(place, [name for name in names if name != constants.DATASET_INFO_FILENAME])
+    place(constants.DATASET_INFO_FILENAME)
 
 
-def remove_unfinished(own_folder: epath.Path, version: str) -> None:
-    """Removes TFDS's unfinished folders of this dataset that killed runs left; no shard lies only there.
-
-    Only on local file systems, where the build's lock says that no other run owns them.
-
-    Args:
-        own_folder: the unfinished folder of this very run.
-        version: the dataset's version.
-    """
-    if is_local(own_folder):
-        for folder in own_folder.parent.glob(f"{constants.INCOMPLETE_PREFIX}*_{version}"):
-            if folder.name != own_folder.name:
-                folder.rmtree()
+def write_default_config(data_path: epath.Path, name: str) -> None:
+    """Writes what TFDS reads when no config is named, and the dataset's code is not at hand."""
+    values = {"default_config_name": name}
+    write_text(data_path.parent.parent / ".config" / constants.METADATA_FILENAME, json.dumps(values))
 
 
-def _for_each(action: Callable[[Any], None], items: Iterable[Any]) -> None:
-    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as threads:
-        for _ in threads.map(action, items):
-            pass
+def discard(data_path: epath.Path) -> None:
+    """Makes no dataset of a finished one, which is to be built anew; its shards are replaced one by one."""
+    for name in _staged(data_path):
+        Staging(data_path, name).remove()
+    remove_file(data_path / constants.DATASET_INFO_FILENAME)
+
+
+def remove_staging(data_path: epath.Path) -> None:
+    """Removes what the build of a finished dataset staged, unless a build is using it or this user may not."""
+    with contextlib.suppress(KineticsError):
+        names = list_names(runs_path(data_path).parent)
+        if any(name.startswith((f"{data_path.name}-", runs_path(data_path).name)) for name in names):
+            with contextlib.suppress(PlanMismatchError), build_run(data_path):
+                for name in _staged(data_path):
+                    Staging(data_path, name).remove()
+
+
+def _staged(data_path: epath.Path) -> list[str]:
+    """Returns the part of the fingerprint that names each staging folder of a dataset."""
+    prefix = f"{data_path.name}-"
+    names = list_names(staging_path(data_path, "").parent)
+    return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]

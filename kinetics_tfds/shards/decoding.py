@@ -12,12 +12,11 @@ import contextlib
 import os
 import pathlib
 import posixpath
-import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 
 from kinetics_tfds.decode import DecodedClip, DecodeFailure, DecodePool, DecodeRequest, FailureReason
-from kinetics_tfds.file_systems import is_local, open_file
+from kinetics_tfds.file_systems import copy_to_disk, is_local
 from kinetics_tfds.planning.plan import PlannedClip
 
 _COPIES_AT_ONCE = 8
@@ -34,6 +33,9 @@ def decode_clips(
         clips: what to decode.
         pool: decodes.
         on_all_requested: called when the last clip has been handed to the pool.
+
+    Raises:
+        StorageError: a clip cannot be copied from a remote folder; that is the storage's failure, not the clip's.
     """
     with contextlib.ExitStack() as stack:
         copies = None if is_local(root) else stack.enter_context(_Copies(root, clips))
@@ -90,9 +92,9 @@ class _Copies:
     def _copy(self, path: str, number: int) -> str:
         local = os.path.join(self._folder.name, f"{number:06d}{posixpath.splitext(path)[1]}")
         try:
-            with open_file(posixpath.join(self._root, path)) as source, open(local, "wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-        except Exception as error:  # each file system brings its own classes of errors; the clip alone fails
-            detail = f"cannot copy {path}: {type(error).__name__}: {error}"[:500]
-            self._failures[local] = DecodeFailure(FailureReason.UNREADABLE, detail)
+            copy_to_disk(posixpath.join(self._root, path), local)
+        except FileNotFoundError:
+            self._failures[local] = DecodeFailure(
+                FailureReason.UNREADABLE, f"cannot copy {path}: FileNotFoundError: it does not exist any more"
+            )
         return local

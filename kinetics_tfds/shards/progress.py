@@ -130,7 +130,7 @@ class BuildProgress:
         if not self.stopped and stops_early(self._failed, self._tried, self._total, self._max_failure_rate):
             self.stopped = True
             if self._tried < self._total:
-                self._staging.ask_to_stop()
+                self._staging.run.ask_to_stop()
 
     def clips_done(self) -> int:
         """Returns how many clips were tried so far, as far as this process knows."""

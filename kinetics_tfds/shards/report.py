@@ -54,6 +54,7 @@ class ShardReport:
         num_shards: how many the split has.
         file_name: the shard's file.
         file_bytes: its size.
+        table_sha256: of its table of frames, in hexadecimal digits.
         written: how many records it holds.
         failures: how many clips failed, by reason.
         text: the sidecar. The clips' reports stay in it until they are asked for: half a million of them as objects
@@ -66,13 +67,21 @@ class ShardReport:
     num_shards: int
     file_name: str
     file_bytes: int
+    table_sha256: str
     written: int
     failures: collections.Counter[str]
     text: str = dataclasses.field(repr=False)
 
     @classmethod
     def of_clips(
-        cls, shard: ShardPlan, clips: Iterable[ClipReport], *, fingerprint: str, file_name: str, file_bytes: int
+        cls,
+        shard: ShardPlan,
+        clips: Iterable[ClipReport],
+        *,
+        fingerprint: str,
+        file_name: str,
+        file_bytes: int,
+        table_sha256: str,
     ) -> ShardReport:
         """Returns the report of a shard.
 
@@ -82,6 +91,7 @@ class ShardReport:
             fingerprint: of the build.
             file_name: the shard's file.
             file_bytes: its size.
+            table_sha256: of its table of frames, in hexadecimal digits.
         """
         values = {
             "fingerprint": fingerprint,
@@ -90,6 +100,7 @@ class ShardReport:
             "num_shards": shard.num_shards,
             "file_name": file_name,
             "file_bytes": file_bytes,
+            "table_sha256": table_sha256,
             "clips": [dataclasses.astuple(clip) for clip in clips],
         }
         return cls.from_text(json.dumps(values, separators=(",", ":")))

@@ -7,17 +7,23 @@ from collections.abc import Mapping
 from etils import epath
 
 from kinetics_tfds.annotations.clip import Split
-from kinetics_tfds.errors import PlanMismatchError
+from kinetics_tfds.errors import PlanMismatchError, StorageError
+from kinetics_tfds.file_systems import list_names
 from kinetics_tfds.planning.fingerprint import BuildIdentity, clip_row, compare
 from kinetics_tfds.planning.plan import SplitPlan
-from kinetics_tfds.shards.lock import staging_path
 from kinetics_tfds.shards.staging import Staging
+from kinetics_tfds.shards.write import shard_file_name
 
 _SHOWN_CLIPS = 3
 
 
 def open_staging(
-    data_path: epath.Path, identity: BuildIdentity, plans: Mapping[Split, SplitPlan], *, overwrite: bool
+    data_path: epath.Path,
+    identity: BuildIdentity,
+    plans: Mapping[Split, SplitPlan],
+    *,
+    run: str,
+    overwrite: bool,
 ) -> Staging:
     """Returns the staging folder of a build: the one that an earlier run left, or a new one.
 
@@ -25,23 +31,24 @@ def open_staging(
         data_path: the folder that the dataset will have, `<data_dir>/<name>/<config>/<version>`.
         identity: what the build's bytes depend on.
         plans: the planned clips.
+        run: this run's id.
         overwrite: whether to discard what other builds of this version staged.
 
     Raises:
         PlanMismatchError: another build's finished shards are staged, and `overwrite` is off.
     """
-    staging = Staging(staging_path(data_path, identity.fingerprint), identity.fingerprint)
-    top = staging.path.parent
-    for folder in sorted(top.glob(f"{data_path.name}-*")) if top.exists() else ():
-        if folder.name == staging.path.name:
+    staging = Staging(data_path, identity.fingerprint, run)
+    prefix = f"{data_path.name}-"
+    for name in sorted(list_names(staging.path.parent)):
+        if not name.startswith(prefix) or name == staging.path.name:
             continue
-        other = Staging(folder, "")
+        other = Staging(data_path, name.removeprefix(prefix))
         shards = len(other.report_names())
         if shards and not overwrite:
             raise PlanMismatchError(
                 "\n    ".join(
                     [
-                        f"Another build of this dataset is half done in {folder} ({shards} shards), and differs:",
+                        f"Another build of this dataset is half done in {other.path} ({shards} shards), and differs:",
                         *_compare(other, identity, plans),
                     ]
                 ),
@@ -49,8 +56,10 @@ def open_staging(
                 "folder) to discard it and start this one.",
             )
         other.remove()
-    if not (staging.path / "plan.json").exists():
+    if not staging.has_plan():
         staging.write_plan(identity, plans)
+    staging.clean()
+    staging.remove_strays({shard_file_name(identity, shard) for plan in plans.values() for shard in plan.shards()})
     return staging
 
 
@@ -58,7 +67,7 @@ def _compare(other: Staging, identity: BuildIdentity, plans: Mapping[Split, Spli
     """Returns one line for each difference between a staged build and the one that is asked for."""
     try:
         return compare(other.load_identity(), identity) + _compare_clips(other, plans)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, StorageError, ValueError, KeyError, TypeError) as error:
         return [f"its plan cannot be read: {type(error).__name__}: {error}"]
 
 

@@ -66,7 +66,6 @@ def run_build(
     ours = options.view_as(BuildOptions)
     if ours.max_failure_rate is not None:
         max_failure_rate = ours.max_failure_rate
-    staging.clean()
     reports = _reports_to_keep(staging, retry_failed=ours.retry_failed)
     shards = [shard.name for plan in plans.values() for shard in plan.shards()]
     numbers = [number for number, name in enumerate(shards) if name not in reports]
@@ -78,7 +77,7 @@ def run_build(
     if numbers:
         with progress:
             _run_pipeline(WriteShards(job, numbers), options, runner, staging, progress, total)
-        error = staging.read_error()
+        error = staging.run.read_error()
         if error is not None:
             raise error
     summary = summarise(plans, reports)
@@ -129,14 +128,14 @@ def _run_pipeline(
     try:
         run_pipeline(transform, options, Work(progress.clips_done, total, "clips"), runner=runner)
     except Exception:
-        found = staging.read_error()
+        found = staging.run.read_error()
         if found is not None:
             raise found from None
         raise
     except KeyboardInterrupt:
         raise WorkerError("The build was interrupted.", "The same command goes on: finished shards are kept.") from None
     finally:
-        staging.ask_to_stop()  # after an error, threads that still write would only keep this process alive
+        staging.run.ask_to_stop()  # after an error, threads that still write would only keep this process alive
         close_pools()
 
 

@@ -18,7 +18,6 @@ from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from kinetics_tfds.errors import KineticsError, WorkerError
-from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.shards.progress import LIVE
 from kinetics_tfds.shards.report import ClipState
 from kinetics_tfds.shards.staging import Staging
@@ -89,7 +88,7 @@ class _WriteShard(beam.DoFn):
         try:
             self._shared = _Shared.join(self._job)
         except KineticsError as error:
-            _report(Staging(self._job.staging, self._job.fingerprint), error)
+            _report(Staging(self._job.data_path, self._job.fingerprint, self._job.run), error)
         self._threads = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="write-shard")
         self._in_hand: collections.deque[concurrent.futures.Future[ShardOutcome | None]] = collections.deque()
 
@@ -104,7 +103,7 @@ class _WriteShard(beam.DoFn):
             while len(self._in_hand) > 1:
                 yield from self._collect()
         except (Exception, KeyboardInterrupt):
-            self._shared.writer.staging.ask_to_stop()  # or the other thread would finish its shard first
+            self._shared.writer.staging.run.ask_to_stop()  # or the other thread would finish its shard first
             raise
 
     def finish_bundle(self):
@@ -127,10 +126,9 @@ class _WriteShard(beam.DoFn):
             _report(shared.writer.staging, error)
             return None
         except Exception as error:
-            staging = shared.writer.staging
-            if not (is_local(staging.path) and _is_about_files(error)):
-                raise  # on a remote store the next try may do
-            _report(staging, _cannot_write(staging, error))
+            if not _is_about_files(error):
+                raise
+            _report(shared.writer.staging, _cannot_write(shared.writer.staging, error))
             return None
         finally:
             all_requested.set()
@@ -151,14 +149,14 @@ def _is_about_files(error: Exception) -> bool:
 
 def _cannot_write(staging: Staging, error: Exception) -> WorkerError:
     return WorkerError(
-        f"Cannot write to {staging.path}: {type(error).__name__}: {str(error).strip()[:300]}",
+        f"Cannot write to {staging.data_path}: {type(error).__name__}: {str(error).strip()[:300]}",
         "Make room there, or put right what the message says; the same command goes on: finished shards are kept.",
     )
 
 
 def _report(staging: Staging, error: KineticsError) -> None:
-    staging.write_error(error)
-    staging.ask_to_stop()
+    staging.run.write_error(error)
+    staging.run.ask_to_stop()
 
 
 def _count(outcome: ShardOutcome) -> None:

@@ -1,7 +1,7 @@
 """Writes one shard: decodes its clips in order and streams their records into a file. Knows nothing of Beam.
 
-The shard appears under its name only when it is whole, and its sidecar after it. A process that dies leaves at most a
-file with a temporary name. Memory is that of the clips in flight.
+The shard appears in the dataset's folder only when it is whole, and its sidecar after it. A process that dies leaves at
+most a file with a temporary name. Memory is that of the clips in flight.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import os
-import time
 from collections.abc import Callable, Generator, Iterable
 
 import numpy as np
@@ -29,7 +27,6 @@ from kinetics_tfds.decode.types import (
 )
 from kinetics_tfds.errors import ConfigError, WorkerError
 from kinetics_tfds.features import RECORD_REVISION, make_features, to_example
-from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.planning.fingerprint import BuildIdentity, compare_mappings
 from kinetics_tfds.planning.plan import ShardPlan
 from kinetics_tfds.shards.decoding import decode_clips
@@ -39,8 +36,6 @@ from kinetics_tfds.shards.staging import Staging
 
 # TFDS's Parquet writer loses records when it is given an iterator of more than a hundred.
 FILE_FORMATS = ("tfrecord", "array_record", "riegeli")
-
-_LOOK_FOR_STOP_SECONDS = 2.0
 
 
 class StoppedError(Exception):
@@ -52,16 +47,18 @@ class BuildJob:
     """What a worker is told; everything else it reads from the staging folder.
 
     Attributes:
-        staging: the staging folder.
+        data_path: the dataset's folder.
         fingerprint: of the build.
+        run: id of the run that starts the workers.
         kinetics: name of the Kinetics version whose classes the labels are.
         media_root: the folder that the plan's paths are relative to.
         limits: what one file may cost.
         decode_workers: decode processes in each worker process; None for one a CPU.
     """
 
-    staging: str
+    data_path: str
     fingerprint: str
+    run: str
     kinetics: str
     media_root: str
     limits: DecodeLimits = dataclasses.field(default_factory=DecodeLimits)
@@ -90,6 +87,17 @@ def check_file_format(name: str) -> None:
         )
 
 
+def shard_file_name(identity: BuildIdentity, shard: ShardPlan) -> str:
+    """Returns the name that TFDS gives a shard's file."""
+    template = naming.ShardedFileTemplate(
+        data_dir=epath.Path("."),
+        dataset_name=identity.dataset,
+        split=str(shard.split),
+        filetype_suffix=file_adapters.FileFormat.from_value(identity.file_format).file_suffix,
+    )
+    return template.relative_filepath(shard_index=shard.index, num_shards=shard.num_shards)
+
+
 def decode_settings(identity: BuildIdentity) -> DecodeSettings:
     """Returns the part of a build's settings that a decode worker needs."""
     return DecodeSettings(**{f.name: identity.settings[f.name] for f in dataclasses.fields(DecodeSettings)})
@@ -112,7 +120,7 @@ class ShardWriter:
         Raises:
             WorkerError: the plan cannot be read, or was made with other versions.
         """
-        self.staging = Staging(job.staging, job.fingerprint)
+        self.staging = Staging(job.data_path, job.fingerprint, job.run)
         self._job = job
         self._on_clip = on_clip or (lambda name, report: None)
         self._identity = self.staging.read_identity()
@@ -143,38 +151,28 @@ class ShardWriter:
             if on_all_requested:
                 on_all_requested()
             return ShardOutcome(finished, ())
-        if self.staging.asked_to_stop():
+        if self.staging.run.asked_to_stop(look=True):
             raise StoppedError(f"asked to stop before writing {shard.name}")
         reports: list[ClipReport] = []
         decode_ms: list[int] = []
         frames: list[np.ndarray] = []
-        final = self.staging.shards / self._file_name(shard)
-        temporary = self.staging.temporary(final.name)
-        try:
+        final = self.staging.data_path / shard_file_name(self._identity, shard)
+        with self.staging.writing(final) as local:
             outcomes = decode_clips(self._job.media_root, shard.clips, pool, on_all_requested)
             records = self._records(shard, outcomes, reports, decode_ms, frames)
             with contextlib.closing(outcomes), contextlib.closing(records):
-                file_adapters.ADAPTER_FOR_FORMAT[self._format].write_examples(temporary, records)
-            _flush_to_disk(temporary)
-            size = temporary.stat().length
-            temporary.replace(final)
-        finally:
-            temporary.unlink(missing_ok=True)
+                file_adapters.ADAPTER_FOR_FORMAT[self._format].write_examples(local, records)
+            size = local.stat().length
         report = ShardReport.of_clips(
-            shard, reports, fingerprint=self._job.fingerprint, file_name=final.name, file_bytes=size
+            shard,
+            reports,
+            fingerprint=self._job.fingerprint,
+            file_name=final.name,
+            file_bytes=size,
+            table_sha256=self.staging.write_frame_table(final.name, frames),
         )
-        self.staging.write_frame_table(final.name, frames)
         self.staging.write_report(report)
         return ShardOutcome(report, tuple(decode_ms))
-
-    def _file_name(self, shard: ShardPlan) -> str:
-        template = naming.ShardedFileTemplate(
-            data_dir=epath.Path("."),
-            dataset_name=self._identity.dataset,
-            split=str(shard.split),
-            filetype_suffix=self._format.file_suffix,
-        )
-        return template.relative_filepath(shard_index=shard.index, num_shards=shard.num_shards)
 
     def _records(
         self,
@@ -186,12 +184,9 @@ class ShardWriter:
     ) -> Generator[tuple[str, bytes]]:
         """Yields the key and bytes of each record; appends a report for each clip, and where a record's frames lie."""
         written = 0
-        look_again = time.monotonic() + _LOOK_FOR_STOP_SECONDS
         for planned, outcome in zip(shard.clips, outcomes, strict=True):
-            if time.monotonic() >= look_again:
-                if self.staging.asked_to_stop():
-                    raise StoppedError(f"asked to stop while writing {shard.name}")
-                look_again = time.monotonic() + _LOOK_FOR_STOP_SECONDS
+            if self.staging.run.asked_to_stop():
+                raise StoppedError(f"asked to stop while writing {shard.name}")
             if isinstance(outcome, DecodeFailure):
                 report = ClipReport(ClipState.FAILED, reason=str(outcome.reason), detail=outcome.detail)
             else:
@@ -226,12 +221,3 @@ def _check_versions(identity: BuildIdentity) -> None:
             "This worker would write other bytes than the plan was made for: " + "; ".join(differences) + ".",
             "Install the same versions on the workers as on the machine that starts the build (docs/building.md).",
         )
-
-
-def _flush_to_disk(path: epath.Path) -> None:
-    if is_local(path):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

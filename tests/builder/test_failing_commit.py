@@ -24,15 +24,14 @@ SHARDS = [
 ]
 CONFIG = KineticsConfig(name="tiny", short_side=32, fps=5.0)
 # What Python reports of every change that it makes to a file system, before it makes it.
-_CHANGES = {"os.link", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree", "os.truncate"}
+_CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree", "os.truncate"}
 
 
 class DiskFaults:
-    """Fails changes below a folder with the error of a full disk, and hard links with that of a disk without them."""
+    """Fails changes below a folder with the error of a full disk."""
 
     def __init__(self) -> None:
         self.folder: str | None = None
-        self.without_links = False
         self.fail_at: int | None = None
         self.changes = 0
         sys.addaudithook(self._look)  # for the life of the process: there is no way to remove it
@@ -40,8 +39,6 @@ class DiskFaults:
     def _look(self, event: str, args: tuple) -> None:
         if self.folder is None or not self._changes(event, args):
             return
-        if event == "os.link" and self.without_links:
-            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
         self.changes += 1
         if self.changes == self.fail_at:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(args[0]))
@@ -55,8 +52,8 @@ class DiskFaults:
         return changes and isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(self.folder)
 
     @contextlib.contextmanager
-    def below(self, folder: pathlib.Path, *, fail_at: int | None = None, without_links: bool = False):
-        self.changes, self.fail_at, self.without_links, self.folder = 0, fail_at, without_links, str(folder)
+    def below(self, folder: pathlib.Path, *, fail_at: int | None = None):
+        self.changes, self.fail_at, self.folder = 0, fail_at, str(folder)
         try:
             yield
         finally:
@@ -108,22 +105,20 @@ def go_on(data_dir, clips):
     return {path.name: path.read_bytes() for path in builder.data_path.iterdir()}
 
 
-@pytest.mark.parametrize("without_links", [False, True])
-def test_an_error_at_any_change_loses_no_shard(staged, clips, faults, tmp_path, without_links):
-    with faults.below(copy(staged, tmp_path / "whole"), without_links=without_links):
+def test_an_error_at_any_change_loses_no_shard(staged, clips, faults, tmp_path):
+    with faults.below(copy(staged, tmp_path / "whole")):
         whole = go_on(tmp_path / "whole", clips)
     assert verify_dataset(tmp_path / "whole/kinetics600/tiny/1.0.0", workers=1).problems == ()
     assert faults.changes > 15
     for fail_at in range(1, faults.changes + 1):
         data_dir = copy(staged, tmp_path / str(fail_at))
         with (
-            faults.below(data_dir, fail_at=fail_at, without_links=without_links),
+            faults.below(data_dir, fail_at=fail_at),
             contextlib.suppress(Exception),
         ):
             build(data_dir, clips)
         assert faults.changes >= fail_at
-        with faults.below(data_dir, without_links=without_links):
-            assert go_on(data_dir, clips) == whole
+        assert go_on(data_dir, clips) == whole
         shutil.rmtree(data_dir)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import os
 import pathlib
@@ -79,7 +80,7 @@ class Build:
         shards = {}
         for report in self.top.glob(".staging/1.0.0-*/reports/*-of-*.json"):
             name = report.name.removesuffix(".json").split("-", 1)
-            path = report.parent.parent / "shards" / f"kinetics600-{name[0]}.tfrecord-{name[1]}"
+            path = self.top / "1.0.0" / f"kinetics600-{name[0]}.tfrecord-{name[1]}"
             if path.exists():
                 shards[path.name] = path.stat().st_ino
         return shards
@@ -102,7 +103,9 @@ class Build:
         _, alive = psutil.wait_procs(children, timeout=20)
         assert not alive, alive
         # At most the shard that ends and the one that begins were in hand.
-        assert len(list(self.top.glob(".staging/1.0.0-*/shards/incomplete.*"))) <= 2
+        open_files = [path.name for path in self.top.glob(".staging/1.0.0-*/writing/.*.kinetics600-*")]
+        runs = collections.Counter(name.split(".")[1] for name in open_files)
+        assert max(runs.values(), default=0) <= 2
 
     def end(self) -> str:
         out, _ = self.process.communicate(timeout=180)
@@ -114,7 +117,7 @@ def check_whole(build: Build, untouched, kept: dict[str, int]) -> None:
     data_path = build.top / "1.0.0"
     assert contents(data_path) == untouched
     assert {name: (data_path / name).stat().st_ino for name in kept} == kept, "a finished shard was written again"
-    assert [path.name for path in build.top.iterdir() if path.name.startswith("incomplete")] == []
+    assert sorted(path.name for path in build.top.iterdir()) == [".staging", "1.0.0"]
     assert [path.name for path in (build.top / ".staging").iterdir()] == ["1.0.0.lock"]
 
 
@@ -175,11 +178,11 @@ def test_killed_at_many_random_points(folder, untouched, tmp_path, seed):
         elif moment == "shards":
             build.wait_for(lambda build=build, wanted=wanted: len(build.finished()) >= min(wanted, 2 * SHARDS))
         else:
-            build.wait_for(lambda build=build: any(build.top.glob("incomplete.*/config.json")))
+            build.wait_for(lambda build=build: (build.top / "1.0.0/config.json").exists())
         time.sleep(dice.choice([0, dice.uniform(0, 0.02), dice.uniform(0, 0.5)]))
         if build.process.poll() is None:
             build.kill()
-        if (build.top / "1.0.0").exists():
+        if (build.top / "1.0.0/dataset_info.json").exists():
             break
         found = build.finished()
         assert {name: found.get(name) for name in kept} == kept, "a finished shard was lost"

@@ -239,8 +239,7 @@ def test_all_clips_damaged(tmp_path):
 
 def test_two_builds_at_once(folder, tmp_path):
     builder = tfds.builder("kinetics600", data_dir=tmp_path, config=CONFIG)
-    path = builder.data_path.parent / ".staging" / "1.0.0.lock"
-    with lock.build_lock(path), pytest.raises(PlanMismatchError, match="already building"):
+    with lock.build_run(builder.data_path), pytest.raises(PlanMismatchError, match="already building"):
         build(tmp_path, folder)
     build(tmp_path, folder)
 
@@ -270,11 +269,11 @@ def same_bytes(one, two):
 
 def test_what_a_killed_run_left_at_the_very_end_is_cleared(folder, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("kinetics_tfds.shards.commit.complete", lambda *_: None)
+        patch.setattr("kinetics_tfds.shards.staging.Staging.remove", lambda _: None)
         builder = build(tmp_path, folder)
     staging = builder.data_path.parent / ".staging"
     assert len(list(staging.iterdir())) == 2
-    with lock.build_lock(lock.lock_path(builder.data_path)):  # another build may be using it
+    with lock.build_run(builder.data_path):  # another build may be using it
         build(tmp_path, folder)
     assert len(list(staging.iterdir())) == 2
     build(tmp_path, folder)

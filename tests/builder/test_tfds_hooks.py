@@ -7,14 +7,16 @@ fails after an update, read the TFDS method that it names and adapt kinetics_tfd
 from __future__ import annotations
 
 import inspect
+import json
 
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import constants, dataset_builder, file_adapters, naming, splits
+from etils import epath
+from tensorflow_datasets.core import dataset_builder, file_adapters, naming, splits
 from tensorflow_datasets.core.utils import file_utils
 from tensorflow_datasets.scripts.cli import build as build_cli
 
 from kinetics_tfds.builder import KineticsBuilder
-from kinetics_tfds.config import DEFAULT_CONFIG, NAMED_CONFIGS
+from kinetics_tfds.config import DEFAULT_CONFIG, NAMED_CONFIGS, KineticsConfig
 from kinetics_tfds.kinetics600.kinetics600_dataset_builder import Builder
 
 
@@ -22,22 +24,35 @@ def parameters(function):
     return list(inspect.signature(function).parameters)
 
 
-def test_generate_splits_is_still_called_with_the_manager_and_the_config():
-    assert parameters(dataset_builder.GeneratorBasedBuilder._generate_splits) == parameters(
-        KineticsBuilder._generate_splits
-    )
+def test_preparing_takes_the_steps_that_ours_takes():
+    theirs = dataset_builder.DatasetBuilder.download_and_prepare
+    assert parameters(theirs)[:4] == parameters(KineticsBuilder.download_and_prepare)[:4]
+    source = inspect.getsource(theirs)
+    for step in (
+        "_save_default_config_name(",
+        "self.info.set_file_format(file_format, override=True)",
+        "self.info.download_size = dl_manager.downloaded_size",
+        "self.info.write_to_directory(self.data_dir)",
+    ):
+        assert step in source
+    assert parameters(dataset_builder.DatasetBuilder._make_download_manager)[1:] == ["download_dir", "download_config"]
     source = inspect.getsource(dataset_builder.GeneratorBasedBuilder._download_and_prepare)
-    assert "self._generate_splits(dl_manager, download_config)" in source
-    assert "self.info.set_splits(" in source
+    assert "self.info.set_splits(split_dict)" in source
 
 
-def test_builds_happen_in_a_temporary_folder_beside_the_final_one():
-    source = inspect.getsource(dataset_builder.DatasetBuilder.download_and_prepare)
-    assert 'utils.temporary_assignment(self, "_data_dir", tmp_data_dir)' in source
-    assert "utils.incomplete_dir(" in source
-    folder = file_utils._get_incomplete_dir("/data/kinetics600/jpeg256/1.0.0")
-    assert folder.startswith(f"/data/kinetics600/jpeg256/{constants.INCOMPLETE_PREFIX}")
-    assert folder.endswith("_1.0.0/")
+def test_a_folder_without_dataset_info_is_no_dataset_yet(tmp_path):
+    version = tmp_path / "kinetics600" / "tiny" / "1.0.0"
+    version.mkdir(parents=True)
+    (version / "features.json").touch()
+    assert not file_utils.is_valid_variant_dir(version)
+    builder = Builder(config=KineticsConfig(name="tiny"), data_dir=tmp_path)
+    assert not builder.info.initialized
+    assert not builder.is_prepared()
+
+
+def test_the_default_config_is_named_where_tfds_looks(tmp_path):
+    dataset_builder._save_default_config_name(epath.Path(tmp_path), default_config_name="jpeg256")
+    assert json.loads((tmp_path / ".config" / "metadata.json").read_text()) == {"default_config_name": "jpeg256"}
 
 
 def test_configs_are_made_and_found_where_we_override_it():

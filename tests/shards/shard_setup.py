@@ -16,7 +16,9 @@ from kinetics_tfds.decode import DecodeLimits, versions
 from kinetics_tfds.features import RECORD_REVISION
 from kinetics_tfds.planning.fingerprint import BuildIdentity, describe_splits
 from kinetics_tfds.planning.plan import Selection, Sharding, plan_splits
+from kinetics_tfds.shards.lock import runs_path
 from kinetics_tfds.shards.resume import open_staging
+from kinetics_tfds.shards.run_folder import RunFolder
 from kinetics_tfds.shards.staging import Staging
 from kinetics_tfds.shards.write import BuildJob
 
@@ -48,10 +50,14 @@ def plan_folder(folder: ClipFolder, *, config=CONFIG, num_shards=2, file_format=
 
 def set_up(folder: ClipFolder, out: pathlib.Path, *, overwrite=False, workers=1, **settings) -> Setup:
     plans, identity = plan_folder(folder, **settings)
-    staging = open_staging(epath.Path(out) / identity.version, identity, plans, overwrite=overwrite)
+    data_path = epath.Path(out) / identity.version
+    run = RunFolder.new(runs_path(data_path))
+    run.beat()
+    staging = open_staging(data_path, identity, plans, run=run.id, overwrite=overwrite)
     job = BuildJob(
-        str(staging.path),
+        str(data_path),
         identity.fingerprint,
+        run.id,
         "kinetics600",
         str(folder.root),
         DecodeLimits(wall_seconds=30),
@@ -60,10 +66,18 @@ def set_up(folder: ClipFolder, out: pathlib.Path, *, overwrite=False, workers=1,
     return Setup(plans, identity, staging, job)
 
 
+def run_again(setup: Setup) -> Setup:
+    """The same build in a run of its own, as when its command is given again."""
+    run = RunFolder.new(setup.staging.run.path.parent)
+    run.beat()
+    staging = open_staging(setup.staging.data_path, setup.identity, setup.plans, run=run.id, overwrite=False)
+    return dataclasses.replace(setup, staging=staging, job=dataclasses.replace(setup.job, run=run.id))
+
+
 def shard_bytes(staging: Staging) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in staging.shards.iterdir()}
+    return {path.name: path.read_bytes() for path in staging.data_path.iterdir()}
 
 
 def inodes(staging: Staging) -> dict[str, int]:
     """A shard that was written again is another file."""
-    return {path.name: os.stat(path).st_ino for path in staging.shards.iterdir()}
+    return {path.name: os.stat(path).st_ino for path in staging.data_path.iterdir()}

@@ -40,7 +40,7 @@ def report(shard):
         else:
             written = sum(clip.state is ClipState.WRITTEN for clip in clips)
             clips.append(ClipReport(ClipState.WRITTEN, written, frames=9, bytes=100, digest="0f"))
-    return ShardReport.of_clips(shard, clips, fingerprint="f", file_name=shard.name, file_bytes=300)
+    return ShardReport.of_clips(shard, clips, fingerprint="f", file_name=shard.name, file_bytes=300, table_sha256="")
 
 
 def test_every_row_has_one_state(tmp_path):

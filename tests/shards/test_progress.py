@@ -31,13 +31,16 @@ def staging(tmp_path, monkeypatch):
 
 
 def finish(staging, index, clips):
-    (staging.shards / "x").touch()
+    staging.data_path.mkdir(exist_ok=True)
+    (staging.data_path / "x").touch()
     staging.write_report(report(staging, index, clips))
 
 
 def report(staging, index, clips):
     shard = ShardPlan(Split.TRAIN, index, 9, ())
-    return ShardReport.of_clips(shard, clips, fingerprint=staging.fingerprint, file_name="x", file_bytes=0)
+    return ShardReport.of_clips(
+        shard, clips, fingerprint=staging.fingerprint, file_name="x", file_bytes=0, table_sha256=""
+    )
 
 
 def wait_for(condition):
@@ -73,9 +76,9 @@ def test_too_many_failures_stop_the_workers(staging):
     with BuildProgress(staging, 100_000, {}, max_failure_rate=0.05, stream=io.StringIO()) as progress:
         finish(staging, 0, [BAD] * 99)
         time.sleep(0.2)
-        assert not staging.asked_to_stop()
+        assert not staging.run.asked_to_stop()
         finish(staging, 1, [GOOD])
-        wait_for(staging.asked_to_stop)
+        wait_for(staging.run.asked_to_stop)
     assert progress.stopped
 
 

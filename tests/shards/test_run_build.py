@@ -6,8 +6,9 @@ import threading
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from clip_folder import make_clip_folder
-from shard_setup import inodes, set_up, shard_bytes
+from shard_setup import inodes, run_again, set_up, shard_bytes
 
+from kinetics_tfds import frame_table
 from kinetics_tfds.annotations.clip import Split
 from kinetics_tfds.errors import ConfigError, TooManyFailuresError, WorkerError
 from kinetics_tfds.shards import run, transform
@@ -21,6 +22,7 @@ def folder(tmp_path_factory):
 
 
 def build(setup, **kwargs):
+    setup = run_again(setup)
     return run_build(setup.staging, setup.job, setup.plans, **{"max_failure_rate": 0.5, **kwargs})
 
 
@@ -40,7 +42,7 @@ def test_beam_writes_every_shard(built):
     assert (summary.planned, summary.tried, summary.failed) == (15, 15, 2)
     assert summary.splits[Split.TRAIN].written == 10
     assert len(summary.splits[Split.TRAIN].shard_lengths) == 4
-    assert len(shard_bytes(setup.staging)) == 7
+    assert len(shard_bytes(setup.staging)) == 14  # with the tables of frames
     assert no_threads_left()
     assert not transform._Shared._known
 
@@ -71,7 +73,8 @@ def test_going_on_writes_only_what_is_missing(folder, built, tmp_path, capsys):
     assert build(setup).summary.tried == 15
     assert "going on: 6 of 7 shards were done already" in capsys.readouterr().err
     after = inodes(setup.staging)
-    assert [name for name in before if before[name] != after[name]] == [setup.staging.finished(lost).file_name]
+    again = setup.staging.finished(lost).file_name
+    assert {name for name in before if before[name] != after[name]} == {again, frame_table.file_name(again)}
     assert shard_bytes(setup.staging) == shard_bytes(built[0].staging)
 
 
@@ -123,16 +126,19 @@ def test_a_workers_error_arrives_as_it_is(folder, tmp_path, monkeypatch, capsys)
 def test_any_other_error_is_one_message(folder, tmp_path, monkeypatch, error, capsys):
     setup = set_up(folder, tmp_path / "out")
 
-    def fail(*args, **kwargs):
-        raise error
+    def fail(temporary, target):
+        if ".tfrecord-" in target.name:
+            raise error
+        temporary.replace(target)
 
-    monkeypatch.setattr("kinetics_tfds.shards.write._flush_to_disk", fail)
+    monkeypatch.setattr("kinetics_tfds.file_systems._rename", fail)
     with pytest.raises(WorkerError, match=error.args[-1]) as caught:
         build(setup)
     is_bug = isinstance(error, ZeroDivisionError)
     assert (caught.value.__cause__ is not None) == is_bug  # its traceback says where
     assert ("Make room there" in caught.value.next_step) != is_bug
-    assert list(setup.staging.shards.iterdir()) == []
+    assert not setup.staging.data_path.exists()
+    assert list((setup.staging.path / "writing").iterdir()) == []
     assert no_threads_left()
 
 

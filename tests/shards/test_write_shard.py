@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import pytest
 from clip_folder import make_clip_folder
@@ -14,9 +13,9 @@ from kinetics_tfds.config import KineticsConfig
 from kinetics_tfds.decode.types import FailureReason
 from kinetics_tfds.errors import ConfigError, WorkerError
 from kinetics_tfds.features import make_features
-from kinetics_tfds.planning.fingerprint import BuildIdentity
 from kinetics_tfds.shards import write
 from kinetics_tfds.shards.report import ClipState
+from kinetics_tfds.shards.staging import Staging
 from kinetics_tfds.shards.write import ShardWriter, StoppedError, hash_record
 
 
@@ -43,7 +42,7 @@ def test_records_reports_and_plan_agree(folder, tmp_path):
     damaged = {clip.id for clip in folder.damaged}
     for shard, outcome in zip(setup.staging.read_shards(), outcomes, strict=True):
         report = outcome.report
-        records = read_records(setup.staging.shards / report.file_name)
+        records = read_records(setup.staging.data_path / report.file_name)
         assert report == setup.staging.finished(shard.name)
         assert len(records) == report.written == len(outcome.decode_ms)
         written = 0
@@ -85,42 +84,39 @@ def test_array_record(folder, tmp_path):
     assert shard_bytes(setups[0].staging) == shard_bytes(setups[1].staging)
     adapter = file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat.ARRAY_RECORD]
     for outcome in outcomes[0]:
-        assert adapter.num_examples(setups[0].staging.shards / outcome.report.file_name) == outcome.report.written
+        assert adapter.num_examples(setups[0].staging.data_path / outcome.report.file_name) == outcome.report.written
 
 
 def test_audio_is_stored(folder, tmp_path):
     config = KineticsConfig(name="loud", short_side=32, fps=5.0, audio_rate=8000)
     setup = set_up(folder, tmp_path / "out", config=config)
     outcome = write_all(setup)[-1]
-    record = read_records(setup.staging.shards / outcome.report.file_name)[0]
+    record = read_records(setup.staging.data_path / outcome.report.file_name)[0]
     features = make_features([f"class {number}" for number in range(600)], 8000)
     assert len(features.deserialize_example_np(record, decoders=None)["audio"]) == 2 * 8000
 
 
-def test_asked_to_stop(folder, tmp_path, monkeypatch):
+def test_asked_to_stop(folder, tmp_path):
     setup = set_up(folder, tmp_path / "out")
     writer = ShardWriter(setup.job)
-    monkeypatch.setattr(write, "_LOOK_FOR_STOP_SECONDS", 0.0)
     writer_clips = []
-    writer._on_clip = lambda name, report: (writer_clips.append(report), setup.staging.ask_to_stop())
+    writer._on_clip = lambda name, report: (writer_clips.append(report), writer.staging.run.ask_to_stop())
     with writer.open_pool() as pool:
         with pytest.raises(StoppedError, match="while writing"):
             writer.write(0, pool)
         with pytest.raises(StoppedError, match="before writing"):
             writer.write(1, pool)
     assert len(writer_clips) == 1
-    assert list(setup.staging.shards.iterdir()) == []
+    assert not setup.staging.data_path.exists()
 
 
 def test_other_versions_are_refused(folder, tmp_path):
     setup = set_up(folder, tmp_path / "out")
-    path = setup.staging.path / "plan.json"
-    plan = json.loads(path.read_text())
-    plan["covers"]["versions"]["av"] = "17.0.0"
-    fingerprint = BuildIdentity(**plan["covers"]).fingerprint
-    path.write_text(json.dumps(plan))
+    older = dataclasses.replace(setup.identity, versions={**setup.identity.versions, "av": "17.0.0"})
+    staging = Staging(setup.staging.data_path, older.fingerprint)
+    staging.write_plan(older, setup.plans)
     with pytest.raises(WorkerError, match=r"av: 17\.0\.0 there, .* here"):
-        ShardWriter(dataclasses.replace(setup.job, fingerprint=fingerprint))
+        ShardWriter(dataclasses.replace(setup.job, fingerprint=older.fingerprint))
 
 
 def test_formats_that_cannot_be_streamed():
@@ -137,4 +133,4 @@ def test_a_shard_without_a_record_can_be_read(folder, tmp_path):
         setup = set_up(clips, tmp_path / file_format, num_shards=1, file_format=file_format)
         (outcome,) = write_all(setup)
         adapter = file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat.from_value(file_format)]
-        assert adapter.num_examples(setup.staging.shards / outcome.report.file_name) == 0
+        assert adapter.num_examples(setup.staging.data_path / outcome.report.file_name) == 0
