@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 
+import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from clip_folder import make_clip_folder
@@ -49,8 +50,8 @@ def test_beam_writes_every_shard(built):
 
 def test_counters(folder, tmp_path, monkeypatch):
     results = []
-    plain = run.beam.Pipeline.run
-    monkeypatch.setattr(run.beam.Pipeline, "run", lambda *args, **kw: results.append(plain(*args, **kw)) or results[-1])
+    plain = beam.Pipeline.run
+    monkeypatch.setattr(beam.Pipeline, "run", lambda *args, **kw: results.append(plain(*args, **kw)) or results[-1])
     build(set_up(folder, tmp_path / "out", num_shards=4))
     metrics = results[0].metrics().query()
     counters = {each.key.metric.name: each.committed for each in metrics["counters"]}
@@ -160,7 +161,6 @@ def test_decode_workers_from_options_and_environment(folder, tmp_path, monkeypat
 
 
 def test_the_graph_is_small_and_names_no_clip(folder, tmp_path):
-    import apache_beam as beam
 
     setup = set_up(folder, tmp_path / "out")
     pipeline = beam.Pipeline(runner="FnApiRunner", options=PipelineOptions([]))
