@@ -77,7 +77,7 @@ def open_table(path: str | os.PathLike[str]) -> np.ndarray:
         ValueError: the file is no table of frames, or is cut off.
     """
     with open(path, "rb") as file:
-        rows, start = read_header(file.read(_HEADER_BYTES))
+        rows, start = read_header(file.read(HEADER_BYTES))
     return np.memmap(path, ROW, "r", start, (rows,)) if rows else np.zeros(0, ROW)
 
 
@@ -104,4 +104,4 @@ def _find(record: bytes, frame: bytes, start: int) -> int:
 
 
 # NumPy pads the header to a multiple of 64 bytes, and leaves room for the number of rows to grow.
-_HEADER_BYTES = len(to_bytes([]))
+HEADER_BYTES = len(to_bytes([]))

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from kinetics_tfds.loader.presets import PRESETS as PRESETS
     from kinetics_tfds.loader.presets import Preset as Preset
     from kinetics_tfds.loader.presets import get_preset as get_preset
+    from kinetics_tfds.loader.random_access.source import Clip as Clip
+    from kinetics_tfds.loader.random_access.source import ClipSource as ClipSource
     from kinetics_tfds.loader.recipe import Recipe as Recipe
 
 # Public name -> the module that holds it, in the order of a clip's way through the loader.
@@ -68,6 +70,8 @@ _EXPORTS = {
     "JaxBatches": "devices.jax_batches",
     "local_rows": "devices.jax_batches",
     "show": "filmstrip",
+    "ClipSource": "random_access.source",
+    "Clip": "random_access.source",
 }
 
 

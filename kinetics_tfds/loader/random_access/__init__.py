@@ -1,0 +1,1 @@
+"""Clips of a prepared dataset in any order, without TensorFlow: only the bytes of the frames asked for are read."""
