@@ -76,6 +76,10 @@ class AcquireError(KineticsError):
     """A run of acquiring has to stop: limits, credentials, disk."""
 
 
+class ClipSetError(KineticsError):
+    """What should be a set of clips is none, or does not tell which version it is of."""
+
+
 class BrowseError(KineticsError):
     """The page cannot be served or exported, or does not know what was asked for."""
 

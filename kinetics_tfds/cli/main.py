@@ -24,7 +24,7 @@ from kinetics_tfds.errors import KineticsError, UsageError
 # asked for: most commands need no TensorFlow, and none needs another's imports.
 COMMANDS: tuple[str, ...] = (
     *("build", "plan", "verify", "stats", "browse", "export", "bench"),
-    *("coverage", "doctor", "snapshot", "overlap"),
+    *("coverage", "doctor", "snapshot", "overlap", "diff"),
 )
 
 

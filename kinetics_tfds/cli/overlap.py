@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 from kinetics_tfds.annotations.clip import Clip
-from kinetics_tfds.annotations.names import is_annotation_file
 from kinetics_tfds.annotations.overlap import Overlap, find_overlap, parse_clip_set, read_one_version
-from kinetics_tfds.clips.listing import list_folder
+from kinetics_tfds.clips.inputs import find_lists
 
 SUMMARY = "count the clips and videos that two versions or splits share"
 
@@ -38,22 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     a, b = parse_clip_set(args.a), parse_clip_set(args.b)
-    files = _annotation_files(args.annotations)
+    files = find_lists(args.annotations)
     sets = {version: read_one_version(version, files) for version in {a.version, b.version}}
     overlap = find_overlap(a, a.choose(sets[a.version]), b, b.choose(sets[b.version]))
     if args.ids:
         pathlib.Path(args.ids).write_text("".join(f"{video}\n" for video in overlap.shared_videos), encoding="utf-8")
     print(json.dumps(_as_json(overlap), indent=1) if args.json else _as_table(overlap, args.examples))
     return 0
-
-
-def _annotation_files(folders: Sequence[str]) -> list[str]:
-    return [
-        os.path.join(folder, path)
-        for folder in folders
-        for path in list_folder(folder).others
-        if is_annotation_file(path)
-    ]
 
 
 def _as_table(overlap: Overlap, examples: int) -> str:

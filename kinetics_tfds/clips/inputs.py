@@ -10,7 +10,7 @@ import posixpath
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from kinetics_tfds.annotations.annotation_set import AnnotationSet
@@ -130,6 +130,22 @@ def annotation_files(listing: Listing, scratch: str | os.PathLike[str]) -> tuple
         root = os.path.expanduser(listing.root)
         return tuple(os.path.join(root, *name.split("/")) for name in names)
     return tuple(_copy(listing.root, name, scratch) for name in names)
+
+
+def find_lists(paths: Iterable[str]) -> list[str]:
+    """Returns local paths of annotation files: those named, and all beneath the folders named.
+
+    Raises:
+        ClipsError: a folder cannot be listed.
+    """
+    found: list[str] = []
+    for path in paths:
+        local = os.path.expanduser(path)
+        if os.path.isfile(local):
+            found.append(local)
+        else:
+            found += annotation_files(list_folder(path), tempfile.mkdtemp(dir=_process_folder().name))
+    return found
 
 
 @functools.cache

@@ -163,7 +163,7 @@ def find_prepared(name: str, data_dir: str | None = None) -> epath.Path:
     Raises:
         VerifyError: nothing is prepared under that name.
     """
-    if any((epath.Path(name) / file).exists() for file in (commit.CONFIG_FILE, checksums.FILE_NAME)):
+    if is_prepared_folder(name):
         return epath.Path(name)
     match = re.fullmatch(r"(?P<dataset>\w+)(/(?P<config>[\w.-]+))?(:(?P<version>\d+\.\d+\.\d+))?", name)
     if match is None or match["dataset"] not in VERSIONS:
@@ -185,6 +185,11 @@ def find_prepared(name: str, data_dir: str | None = None) -> epath.Path:
         (f"Configs there: {', '.join(there)}. " if there else "")
         + "Name one with NAME/CONFIG, or the root with --data_dir.",
     )
+
+
+def is_prepared_folder(path: str) -> bool:
+    """Returns whether a path is the folder of a dataset that this project built."""
+    return any((epath.Path(path) / file).exists() for file in (commit.CONFIG_FILE, checksums.FILE_NAME))
 
 
 def open_prepared(folder: epath.PathLike) -> Prepared:

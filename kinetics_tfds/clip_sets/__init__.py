@@ -1,0 +1,1 @@
+"""Sets of clips that somebody has or lists, whatever they are kept in, and how two of them differ."""
