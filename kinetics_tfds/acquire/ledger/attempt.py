@@ -66,10 +66,14 @@ class Attempt:
         return bool(self.unit) and (known or self.reason is Reason.NOT_YET)
 
     @property
+    def is_failure(self) -> bool:
+        """Whether the source said nothing of the clip, for its own fault or the clip's."""
+        return self.outcome_class is OutcomeClass.TRANSIENT and self.reason is not Reason.NOT_YET
+
+    @property
     def may_be_the_sources(self) -> bool:
-        """Whether the failure may be the source's as a whole: it says nothing of a clip that never failed before."""
-        transient = self.outcome_class is OutcomeClass.TRANSIENT and self.reason is not Reason.NOT_YET
-        return transient and (self.attempt == 1 or self.reason is Reason.CONNECTION)
+        """Whether it is a failure that is more likely the source's: the clip never failed before."""
+        return self.is_failure and (self.attempt == 1 or self.reason is Reason.CONNECTION)
 
     def with_outcome(self, outcome: Outcome, time: float, **stored: Any) -> Attempt:
         """Returns the attempt with its end: `stored` holds the fields of a stored clip."""

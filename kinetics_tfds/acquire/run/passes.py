@@ -165,6 +165,7 @@ class _Acquisition:
             self._revoke(self._failures(source)[0])
             raise
         failures, answered = self._failures(source)
+        failures = [attempt for attempt in failures if attempt.may_be_the_sources]
         if failures and not answered:
             self._revoke(failures)
             raise SourceStoppedError(
@@ -195,18 +196,14 @@ class _Acquisition:
         return True
 
     def _failures(self, source: Source) -> tuple[list[Attempt], bool]:
-        """Returns this run's tries since a source's last answer that may have failed for its own fault, oldest first.
-
-        Returns:
-            These attempts, and whether the source gave an answer in this run.
-        """
+        """Returns this run's failures since a source's last answer, oldest first, and whether it answered at all."""
         answered, failures = 0.0, []
         for attempt in read_ledger(self._store):
             if (attempt.source, attempt.run) != (source.name, self._run.name):
                 continue
             if attempt.is_answer:
                 answered = max(answered, attempt.time)
-            elif attempt.may_be_the_sources:
+            elif attempt.is_failure:
                 failures.append(attempt)
         since = (attempt for attempt in failures if attempt.time > answered)
         return sorted(since, key=lambda attempt: attempt.time), answered > 0

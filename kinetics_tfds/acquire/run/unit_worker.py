@@ -34,7 +34,7 @@ from kinetics_tfds.workers import TaskFuture
 _log = logging.getLogger(__name__)
 _SPACE_CHECK_SECONDS = 2.0
 # How long threads may take to wind up; one that waits for a stalled connection is left behind then.
-_WIND_UP_SECONDS = 4.0
+_WIND_UP_SECONDS = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
