@@ -55,7 +55,9 @@ def make_place(root: pathlib.Path, server: Loopback, kind: str, count: int) -> P
     return Place(server, root, command)
 
 
-@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, "http"), (signal.SIGTERM, "youtube")])
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGINT, "http"), pytest.param(signal.SIGTERM, "youtube", marks=pytest.mark.slow)]
+)
 def test_a_signal_to_the_group_ends_a_run_whose_server_stalls(tmp_path, repo, number, kind):
     with Loopback() as server:
         place = make_place(tmp_path, server, kind, 6)
@@ -76,6 +78,7 @@ def test_a_signal_to_the_group_ends_a_run_whose_server_stalls(tmp_path, repo, nu
         assert (done.returncode, done.stdout.splitlines()[-1][:9]) == (0, "Complete:"), done.stderr
 
 
+@pytest.mark.slow
 def test_workers_that_the_kernel_kills_cost_no_clip_and_no_try(tmp_path, repo):
     """Every process that the run starts may be the one that memory ran out for."""
     chance = random.Random(3)
