@@ -76,6 +76,10 @@ class AcquireError(KineticsError):
     """A run of acquiring has to stop: limits, credentials, disk."""
 
 
+class OutputError(KineticsError):
+    """A file that a command was asked to write cannot be written."""
+
+
 class ClipSetError(KineticsError):
     """What should be a set of clips is none, or does not tell which version it is of."""
 

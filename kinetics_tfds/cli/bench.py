@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kinetics_tfds.cli.arguments import add_json, add_prepared_dataset
+from kinetics_tfds.tables import format_table
 
 if TYPE_CHECKING:
     from kinetics_tfds.loader.measuring import Measured
@@ -49,12 +50,14 @@ def run(args: argparse.Namespace) -> int:
 def format_rates(measured: Measured) -> str:
     """Returns the table as lines of text."""
     times = {name: 1 / rate for name, rate in measured.stages.items()}
-    lines = [f"{'stage alone':14}{'videos/s':>10}{'ms a video':>12}{'share':>8}"]
-    for name, rate in measured.stages.items():
-        share = times[name] / sum(times.values())
-        lines.append(f"{name:14}{rate:10.1f}{1000 * times[name]:12.2f}{share:8.0%}")
-    lines += [
-        f"{'all together':14}{measured.videos:10.1f}{1000 / measured.videos:12.2f}",
+    total = sum(times.values())
+    rows = [
+        (name, f"{rate:.1f}", f"{1000 * times[name]:.2f}", f"{times[name] / total:.0%}")
+        for name, rate in measured.stages.items()
+    ]
+    rows.append(("all together", f"{measured.videos:.1f}", f"{1000 / measured.videos:.2f}", ""))
+    lines = [
+        format_table(("stage alone", "videos/s", "ms per video", "share"), rows),
         "",
         f"{measured.clips:.1f} clips/s; reads {measured.megabytes:.1f} MB/s, "
         f"{measured.bytes_per_pixel:.2f} bytes for each byte of pixels",

@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
-from collections.abc import Callable
 
 from kinetics_tfds.cli.arguments import add_annotated_version, add_json
+from kinetics_tfds.cli.output import write_output
 
 SUMMARY = "which rows a clip store has, which are gone, which are pending, and why"
 
@@ -47,24 +47,17 @@ def run(args: argparse.Namespace) -> int:
     counted = coverage.count_rows(version, rows.digest(), statuses)
     print(json.dumps(counted.as_json(), indent=2) if args.json else coverage.format_table(counted, args.worst))
     if args.parquet:
-        _write(args.parquet, lambda path: write_parquet(path, coverage.statuses_table(statuses)))
+        write_output(args.parquet, lambda path: write_parquet(path, coverage.statuses_table(statuses)))
     if args.attempts:
-        _write(args.attempts, lambda path: write_parquet(path, ledger_table(read_ledger(store))))
+        write_output(args.attempts, lambda path: write_parquet(path, ledger_table(read_ledger(store))))
     if args.png:
         from kinetics_tfds.acquire.reports.picture import draw_png
 
-        _write(args.png, lambda path: pathlib.Path(path).write_bytes(draw_png(counted)))
+        write_output(args.png, lambda path: pathlib.Path(path).write_bytes(draw_png(counted)))
     if args.html:
         from kinetics_tfds.acquire.reports.page import make_page
 
-        _write(args.html, lambda path: pathlib.Path(path).write_text(make_page(version, statuses), encoding="utf-8"))
+        write_output(
+            args.html, lambda path: pathlib.Path(path).write_text(make_page(version, statuses), encoding="utf-8")
+        )
     return 0
-
-
-def _write(path: str, write: Callable[[str], object]) -> None:
-    from kinetics_tfds.errors import AcquireError
-
-    try:
-        write(path)
-    except OSError as error:
-        raise AcquireError(f"{path!r} cannot be written: {error}", "Choose another place.") from error

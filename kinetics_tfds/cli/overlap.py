@@ -16,6 +16,7 @@ from typing import Any
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.overlap import Overlap, find_overlap, parse_clip_set, read_one_version
 from kinetics_tfds.clips.inputs import find_lists
+from kinetics_tfds.tables import format_table
 
 SUMMARY = "count the clips and videos that two versions or splits share"
 
@@ -46,7 +47,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _as_table(overlap: Overlap, examples: int) -> str:
     a, b = str(overlap.a), str(overlap.b)
-    width = max(len(a), len(b), 12)
     clips_a, clips_b = overlap.clips
     rows = [
         ("clips", f"{clips_a:,}", f"{clips_b:,}"),
@@ -55,8 +55,7 @@ def _as_table(overlap: Overlap, examples: int) -> str:
         ("clips with the same times", *_shares(len(overlap.same_clips), overlap.clips)),
         ("clips that share footage", *_shares_of_clips(overlap)),
     ]
-    lines = [f"{'':26}  {a:>{width}}  {b:>{width}}"]
-    lines += [f"{name:26}  {left:>{width}}  {right:>{width}}" for name, left, right in rows]
+    lines = [format_table(("", a, b), rows)]
     labelled = sum(None not in (one.label, other.label) for one, other in overlap.same_footage)
     lines.append(
         f"\n{labelled:,} pairs share footage and have labels; {len(overlap.relabelled):,} have another in {b}."

@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kinetics_tfds.cli.arguments import add_json, add_prepared_dataset, add_runner
+from kinetics_tfds.cli.output import write_output
+from kinetics_tfds.tables import format_table
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 SUMMARY = "say what a prepared dataset holds"
 TAKES_BEAM_OPTIONS = True
 _SHOWN = 5
+_OTHER_STATES = ("missing", "failed", "excluded")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--records_per_shard", type=int, default=4, metavar="N", help="read N of each shard (default 4)"
     )
     parser.add_argument("--all", action="store_true", help="read every record")
+    parser.add_argument("--png", metavar="FILE", help="write a picture: classes, sizes, rates, lengths, what failed")
     parser.add_argument("--classes", action="store_true", help="list every class with its clips")
     add_json(parser)
     add_runner(parser, results=True)
@@ -55,6 +60,11 @@ def run(args: argparse.Namespace, options: PipelineOptions | None = None) -> int
         raise VerifyError(
             f"A shard cannot be read: {error}.", "`kinetics verify` lists everything that is wrong."
         ) from error
+    if args.png:
+        from kinetics_tfds.prepared.stats_picture import draw_png
+
+        picture = draw_png(args.dataset, splits, records)
+        write_output(args.png, lambda path: pathlib.Path(path).write_bytes(picture))
     if args.json:
         print(json.dumps(to_json(splits, records)))
     else:
@@ -66,23 +76,24 @@ def format_stats(splits: Mapping[str, SplitStats], records: RecordStats, *, ever
     """Returns the tables as lines of text."""
     from kinetics_tfds.prepared.stats import describe_classes
 
-    seconds_a_frame = records.seconds / records.frames if records.frames else 0.0
-    lines = [f"{'split':14}{'clips':>9}{'frames':>13}{'hours':>9}{'GB':>10}{'missing':>9}{'failed':>8}{'excluded':>10}"]
-    for name, split in splits.items():
-        hours = split.frames * seconds_a_frame / 3600
-        others = [split.states.get(state, 0) for state in ("missing", "failed", "excluded")]
-        lines.append(
-            f"{name:14}{split.clips:9,}{split.frames:13,}{hours:9,.2f}{split.bytes / 1e9:10,.3f}"
-            f"{others[0]:9,}{others[1]:8,}{others[2]:10,}"
+    seconds_per_frame = records.seconds / records.frames if records.frames else 0.0
+    table = [
+        (
+            name,
+            split.clips,
+            split.frames,
+            f"{split.frames * seconds_per_frame / 3600:,.2f}",
+            f"{split.bytes / 1e9:,.3f}",
+            *(split.states.get(state, 0) for state in _OTHER_STATES),
         )
-    lines += ["", *(f"{name}: {describe_classes(split.classes)}" for name, split in splits.items() if split.clips)]
+        for name, split in splits.items()
+    ]
+    lines = [format_table(("split", "clips", "frames", "hours", "GB", *_OTHER_STATES), table), ""]
+    lines += [f"{name}: {describe_classes(split.classes)}" for name, split in splits.items() if split.clips]
     if every_class:
         names = sorted({label for split in splits.values() for label in split.classes if label is not None})
-        lines += ["", f"{'class':50}" + "".join(f"{name:>14}" for name in splits)]
-        lines += [
-            f"{label:50}" + "".join(f"{split.classes.get(label, 0):14,}" for split in splits.values())
-            for label in names
-        ]
+        rows = ((name, *(split.classes.get(name, 0) for split in splits.values())) for name in names)
+        lines += ["", format_table(("class", *splits), rows)]
     return "\n".join([*lines, "", *_record_lines(records)])
 
 

@@ -12,6 +12,8 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import cv2
+import numpy as np
 import pyarrow.compute as pc
 from tensorflow_datasets.proto import tf_example_pb2
 
@@ -34,6 +36,8 @@ class RecordStats:
         original_sizes: records by the source's.
         fps: records by stored frames a second.
         original_fps: records by the source's, rounded to whole numbers.
+        durations: records by length in seconds, rounded to whole numbers.
+        brightness: records by the mean luma of their middle frame, 0 to 255 in steps of 8.
     """
 
     records: int = 0
@@ -44,6 +48,8 @@ class RecordStats:
     original_sizes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     fps: collections.Counter[float] = dataclasses.field(default_factory=collections.Counter)
     original_fps: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
+    durations: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
+    brightness: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
 
     def add(self, other: RecordStats) -> None:
         """Adds other records to these."""
@@ -61,7 +67,7 @@ class RecordStats:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RecordStats:
         """Undoes `to_json`, also where its keys have become text on the way."""
-        keys = {"fps": float, "original_fps": int}
+        keys = {"fps": float, "original_fps": int, "durations": int, "brightness": int}
         plain: dict[str, Any] = {
             name: collections.Counter({keys.get(name, str)(key): count for key, count in value.items()})
             if isinstance(value, Mapping)
@@ -153,6 +159,12 @@ def _count(column: Any) -> dict[Any, int]:
     }
 
 
+def _brightness(image: bytes) -> list[int]:
+    """Returns the mean luma of a JPEG image in steps of 8; nothing where it does not decode."""
+    luma = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    return [] if luma is None else [int(luma.mean()) // 8 * 8]
+
+
 def _measure(data: bytes) -> RecordStats:
     features = tf_example_pb2.Example.FromString(data).features.feature
     images = features["video"].bytes_list.value
@@ -167,4 +179,6 @@ def _measure(data: bytes) -> RecordStats:
         original_sizes=collections.Counter([f"{width}x{height}"]),
         fps=collections.Counter([round(fps, 2)]),
         original_fps=collections.Counter([round(features["original_fps"].float_list.value[0])]),
+        durations=collections.Counter([round(len(images) / fps)] if fps else ()),
+        brightness=collections.Counter(_brightness(images[len(images) // 2]) if images else ()),
     )

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from kinetics_tfds import tables
 from kinetics_tfds.annotations.clip import Split
 from kinetics_tfds.planning.plan import SplitPlan
 from kinetics_tfds.printable import printable
@@ -47,7 +48,7 @@ class SplitCounts:
 
 @dataclasses.dataclass
 class BuildSummary:
-    """How a build ended, or how far it clip_report.
+    """How a build ended, or how far it has come.
 
     Attributes:
         splits: counts by split.
@@ -114,12 +115,7 @@ def format_table(summary: BuildSummary) -> str:
     ]
     if len(body) > 1:
         body.append(("all", *(sum(column) for column in zip(*(row[1:] for row in body), strict=True))))
-    cells = [head, *((row[0], *(f"{value:,}" for value in row[1:])) for row in body)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) if not column else cell.rjust(width) for column, (cell, width) in enumerate(pairs))
-        for pairs in (list(zip(row, widths, strict=True)) for row in cells)
-    ]
+    lines = [tables.format_table(head, body)]
     lines += [
         f"{split}: no clip found, left out of the dataset" for split, each in summary.splits.items() if not each.planned
     ]

@@ -12,7 +12,7 @@ import pytest
 
 from kinetics_tfds.jpeg import jpeg_size
 from kinetics_tfds.prepared.dataset import open_prepared
-from kinetics_tfds.prepared.stats import describe_classes, read_record_stats, read_split_stats
+from kinetics_tfds.prepared.stats import RecordStats, describe_classes, read_record_stats, read_split_stats
 
 
 def test_counts_come_from_the_manifest(prepared):
@@ -34,6 +34,9 @@ def test_sizes_and_rates_come_from_the_records(prepared):
         assert everything.frames == 180
         assert everything.seconds == pytest.approx(36)
         assert set(everything.fps) == {5.0}
+        assert everything.durations == {2: 18}
+        assert everything.brightness.total() == 18
+        assert RecordStats.from_json(json.loads(json.dumps(everything.to_json()))) == everything
         assert set(everything.original_fps) <= {10, 11, 12}
         assert set(everything.original_sizes) <= {"64x48", "80x48", "96x48"}
         assert {size.split("x")[1] for size in everything.sizes} == {"32"}
@@ -54,9 +57,11 @@ def test_classes_in_a_line():
     assert describe_classes({None: 9}) == "no labels"
 
 
-def test_the_command(prepared):
+def test_the_command(prepared, tmp_path):
     command = [sys.executable, "-m", "kinetics_tfds.cli.main", "stats", str(prepared["tfrecord"])]
-    done = subprocess.run([*command, "--classes"], capture_output=True, text=True, timeout=120)
+    picture = tmp_path / "stats.png"
+    done = subprocess.run([*command, "--classes", f"--png={picture}"], capture_output=True, text=True, timeout=120)
+    assert min(cv2.imread(str(picture)).shape[:2]) > 1000
     assert (done.returncode, done.stderr) == (0, "")
     assert "zumba" in done.stdout
     assert "stored sizes: " in done.stdout
