@@ -13,14 +13,15 @@ import numpy as np
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.decode.audio import AudioTrack, silence
 from kinetics_tfds.decode.container import Media, choose_audio, open_media, reason_of
-from kinetics_tfds.decode.damage import Damaged, check_end, check_flaws, check_time
+from kinetics_tfds.decode.damage import LONGEST_GAP, Damaged, check_end, check_flaws, check_gap
 from kinetics_tfds.decode.failure import failed
 from kinetics_tfds.decode.frames import FrameEncoder
-from kinetics_tfds.decode.reader import ClipReader, TimedFrame
+from kinetics_tfds.decode.reader import ClipReader, TimedFrame, WantsFrame
 from kinetics_tfds.decode.span import find_start
 from kinetics_tfds.decode.structure import Structure, check_structure
 from kinetics_tfds.decode.timeline import NearestGrid, covered, frame_rate, grid_size, seconds
 from kinetics_tfds.decode.types import DecodedClip, DecodeLimits, DecodeRequest, DecodeSettings, FailureReason
+from kinetics_tfds.decode.video import CannotSkipError
 
 # The pool runs a worker for every core; more threads inside each would only wait for one another.
 cv2.setNumThreads(1)
@@ -42,8 +43,10 @@ def decode_clip(request: DecodeRequest, settings: DecodeSettings, limits: Decode
     began = time.perf_counter()
     limits = limits or DecodeLimits()
     try:
-        with open_media(request.path, limits) as media:
-            return _ClipDecoder(media, request, settings, limits).decode(began)
+        try:
+            return _decode(request, settings, limits, began, skip=True)
+        except CannotSkipError:
+            return _decode(request, settings, limits, began, skip=False)
     except MemoryError as error:
         raise failed(FailureReason.MEMORY, f"memory ran out: {error}" if str(error) else "memory ran out") from error
     except av.FFmpegError as error:
@@ -53,6 +56,13 @@ def decode_clip(request: DecodeRequest, settings: DecodeSettings, limits: Decode
     except cv2.error as error:
         reason = FailureReason.MEMORY if error.code == cv2.Error.StsNoMem else FailureReason.CORRUPT
         raise failed(reason, f"OpenCV: {error.err}") from error
+
+
+def _decode(
+    request: DecodeRequest, settings: DecodeSettings, limits: DecodeLimits, began: float, *, skip: bool
+) -> DecodedClip:
+    with open_media(request.path, limits) as media:
+        return _ClipDecoder(media, request, settings, limits, skip=skip).decode(began)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,9 +85,11 @@ class _ClipWindow:
 
 
 class _ClipDecoder:
-    """Decodes one clip of one open file."""
+    """Decodes one clip of one open file; with `skip`, only what is stored and what that refers to."""
 
-    def __init__(self, media: Media, request: DecodeRequest, settings: DecodeSettings, limits: DecodeLimits) -> None:
+    def __init__(
+        self, media: Media, request: DecodeRequest, settings: DecodeSettings, limits: DecodeLimits, *, skip: bool
+    ) -> None:
         self._media = media
         self._request = request
         self._settings = settings
@@ -88,7 +100,12 @@ class _ClipDecoder:
             raise failed(FailureReason.TOO_LARGE, f"the clip has {grid_size(self._length, self._fps)} frames")
         stream = choose_audio(media.container) if settings.audio_rate is not None else None
         self._audio = AudioTrack(stream, settings.audio_rate) if stream and settings.audio_rate else None
-        self._reader = ClipReader(media, limits, self._audio)
+        # Of a damaged clip that is kept, the last good frame fills up the grid, whichever it is.
+        skip = skip and not settings.keep_damaged and self._fps is not None and self._fps * media.frame_interval < 1
+        self._reader = ClipReader(media, limits, self._audio, self._wants if skip else None)
+        self._start: Fraction | None = None
+        self._chooser: WantsFrame | None = None
+        self._end_ticks = Fraction(0)
         self._window: _ClipWindow | None = None
         self._frames: list[bytes] = []
         self._times: list[Fraction] = []
@@ -112,11 +129,13 @@ class _ClipDecoder:
     def _read(self) -> bool:
         """Reads the clip's frames; returns whether the file goes on beyond its end."""
         complete = False
-        start = self._find_start()
+        start = self._start = self._find_start()
         for timed in self._reader.frames(start):
             window = self._window = self._window or self._begin(start, timed)
             if window.structure.flaws:
                 check_flaws(window.structure, min(timed.time, window.end), including=True)
+            if self._held is not None and timed.time - self._held.time > LONGEST_GAP:
+                check_gap(self._held.time, timed.time, max(self._interval(self._held), self._media.frame_interval))
             if timed.time >= window.end:
                 complete = True
                 break
@@ -124,11 +143,20 @@ class _ClipDecoder:
         if self._window is None:
             check_flaws(check_structure(self._media.path, self._media.kind), None)
             return False
-        check_time(self._media, self._window.structure, self._reader.decoding_time)
         if not complete:
             self._check_end(self._window)
         self._reader.finish(self._window.end)
         return complete
+
+    def _wants(self, before: int, time: int, after: int) -> bool:
+        """Returns whether the frame at `time` is stored or settles something; see `WantsFrame`."""
+        tick = self._media.time_base
+        if self._window is None:
+            return self._start is None or time * tick >= self._start
+        if self._chooser is None and self._window.grid is not None:
+            self._chooser = self._window.grid.chooser(tick)
+            self._end_ticks = self._window.end / tick
+        return self._chooser is None or after >= self._end_ticks or self._chooser(before, time, after)
 
     def _find_start(self) -> Fraction | None:
         """Returns where the clip starts in the file's presentation time; None stands for the first frame."""
@@ -139,6 +167,8 @@ class _ClipDecoder:
         return find_start(self._media, self._request)
 
     def _begin(self, start: Fraction | None, first: TimedFrame) -> _ClipWindow:
+        if first.frame is None:
+            raise CannotSkipError
         start = first.time if start is None else start
         end = start + self._length
         aspect = self._media.video.sample_aspect_ratio
@@ -164,6 +194,8 @@ class _ClipDecoder:
     def _store(self, window: _ClipWindow, timed: TimedFrame, count: int) -> None:
         """Encodes a frame once, however many points of the grid it is nearest to."""
         if count:
+            if timed.frame is None:  # the times of packets were not those of frames
+                raise CannotSkipError
             self._frames.extend([window.encoder.encode(timed.frame)] * count)
 
     def _check_end(self, window: _ClipWindow) -> None:
@@ -187,10 +219,7 @@ class _ClipDecoder:
         """Returns the mean seconds between the source's frames."""
         if len(self._times) > 1:
             return (self._times[-1] - self._times[0]) / (len(self._times) - 1)
-        if held.duration:
-            return held.duration
-        rate = self._media.video.average_rate
-        return 1 / Fraction(rate) if rate else Fraction(1, 25)
+        return held.duration or self._media.frame_interval
 
     def _reached(self, held: TimedFrame) -> Fraction:
         """Returns when the last frame ends."""

@@ -12,8 +12,13 @@ from kinetics_tfds.decode.types import FailureReason
 # A file may end this much before its headers' promise: rounding, and last frames that the headers count as longer.
 _PROMISE_TOLERANCE = Fraction(1, 4)
 
-# A packet so long after the end that the headers promise comes from a broken table of times.
-_TIME_TOLERANCE = Fraction(1)
+# The longest time between two frames that may be meant. Slide shows and screen recordings have longer ones, but few
+# frames altogether: theirs is counted in usual frame intervals.
+LONGEST_GAP = Fraction(1)
+_LONGEST_GAP_INTERVALS = 15
+
+# How many frames may be decoded between a frame's decoding and its being shown, and some.
+_LONGEST_REORDERING = 32
 
 # Codecs of which every packet that is shown gives exactly one frame, at its own time.
 _ONE_FRAME_A_PACKET = frozenset({"h264", "hevc", "av1"})
@@ -43,16 +48,20 @@ class MissingFrames:
     def __init__(self, media: Media) -> None:
         # AVI carries no presentation times, so there is nothing to hold against the frames.
         self._active = media.codec in _ONE_FRAME_A_PACKET and media.kind is not Container.AVI
-        self._expected: set[int] = set()
+        self._sent: dict[int, int | None] = {}  # presentation time -> decoding time
+        self._seen: set[int] = set()
+        self._clashes = 0
         self._first: int | None = None
         self._last: int | None = None
         self._shown = 0
         self._repeated = 0
 
-    def sent(self, pts: int | None) -> None:
+    def sent(self, pts: int | None, dts: int | None) -> None:
         """Notes a packet that should give a frame."""
         if self._active and pts is not None:
-            self._expected.add(pts)
+            # Some recorders write frames without a duration: these have both their times in common with the next.
+            self._clashes += self._sent.get(pts, dts) != dts
+            self._sent[pts] = dts
 
     def shown(self, pts: int | None, interlaced: bool) -> None:
         """Notes a frame that came."""
@@ -61,7 +70,7 @@ class MissingFrames:
             self._active = False  # two fields, each in a packet of its own, give one frame
         if not self._active or pts is None:
             return
-        self._expected.discard(pts)
+        self._seen.add(pts)
         self._first = pts if self._first is None else min(self._first, pts)
         self._last = pts if self._last is None else max(self._last, pts)
 
@@ -79,7 +88,9 @@ class MissingFrames:
             raise Damaged(FailureReason.CORRUPT, f"{self._repeated} of {self._shown} frames have the times of others")
         if not self._active or self._first is None or self._last is None:
             return
-        missing = sum(1 for pts in self._expected if self._first < pts and (at_end or pts < self._last))
+        if self._clashes:
+            raise Damaged(FailureReason.CORRUPT, f"{self._clashes} packets have the presentation time of another")
+        missing = sum(1 for pts in self._sent.keys() - self._seen if self._first < pts and (at_end or pts < self._last))
         if missing:
             raise Damaged(FailureReason.CORRUPT, f"{missing} packets gave no frame")
 
@@ -102,11 +113,9 @@ def check_end(
     """
     if structure.truncated:
         raise Damaged(FailureReason.TRUNCATED, structure.truncated)
-    if media.kind is Container.AVI and media.indexed_frames:
-        if packets is not None and packets < media.indexed_frames:
-            detail = f"{packets} of the {media.indexed_frames} frames of its index were found"
-            raise Damaged(FailureReason.CORRUPT, detail)
-        return
+    if packets is not None and packets < media.indexed_frames:
+        detail = f"{packets} of the {media.indexed_frames} frames of its index were found"
+        raise Damaged(FailureReason.CORRUPT, detail)
     # Matroska's sizes were checked, and say more.
     promised = media.promised_end if media.kind is not Container.MATROSKA else None
     if promised is None:
@@ -116,17 +125,31 @@ def check_end(
         raise Damaged(FailureReason.TRUNCATED, detail)
 
 
-def check_time(media: Media, structure: Structure, time: Fraction) -> None:
-    """Raises Damaged for a packet that is to be decoded long after the file's own end.
+def check_reordering(media: Media, pts: int, dts: int) -> None:
+    """Raises Damaged for a packet of an MP4 file whose two times, in ticks, lie too far apart.
 
-    Only for MP4 and MOV in one piece: there the duration is the sum of the times between packets. (Not between frames:
-    where frames are stored in another order than shown, the last may be shown well after the duration.)
+    Only MP4 stores both; and leaves out, unasked, what is to be shown outside of its edit list.
     """
-    if media.kind is not Container.MOV or structure.fragmented:
-        return
-    promised = media.video_end
-    if promised is not None and time > promised + _TIME_TOLERANCE:
-        detail = f"a packet is for {float(time):.2f} s, its headers promise {float(promised):.2f} s"
+    apart = abs(pts - dts) * media.time_base
+    if media.kind is Container.MOV and apart > max(LONGEST_GAP, _LONGEST_REORDERING * media.frame_interval):
+        at, shown = float(dts * media.time_base), float(pts * media.time_base)
+        raise Damaged(FailureReason.CORRUPT, f"the data at {at:.3f} s is to be shown at {shown:.3f} s")
+
+
+def check_gap(before: Fraction, after: Fraction, interval: Fraction) -> None:
+    """Checks the time between two frames that come after each other.
+
+    Args:
+        before: presentation time of the one.
+        after: of the other.
+        interval: usual time between frames.
+
+    Raises:
+        Damaged: it is so long that frames must have been lost between them.
+    """
+    gap = after - before
+    if gap > LONGEST_GAP and gap > _LONGEST_GAP_INTERVALS * interval:
+        detail = f"no frame is shown between {float(before):.3f} s and {float(after):.3f} s"
         raise Damaged(FailureReason.CORRUPT, detail)
 
 

@@ -1,4 +1,4 @@
-"""The units that H.264 and HEVC data comes in, and byte patterns in them that no encoder may write."""
+"""Byte patterns that no encoder writes, and the units that H.264 and HEVC data comes in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import re
 # Two zero bytes may be followed by 1 (a start code) or 3 (an escape), never by 2, and never by more zeros unless these
 # end in a start code. A range of a file that was lost and reads as zeros shows up here, while an arithmetic decoder
 # takes it for a stretch of likely symbols.
-_FORBIDDEN = re.compile(rb"\x00\x00(?:\x00+[^\x00\x01]|\x02)", re.DOTALL)
+# The look-behind lets each run of zeros be tried once, from its start, so that the search is linear.
+_FORBIDDEN = re.compile(rb"(?<!\x00)\x00\x00(?:\x00++[^\x01]|\x02)", re.DOTALL)
+# Arithmetic coders write no such run, though their formats allow it: each bit says that the likelier thing happened.
+_ZERO_RUN = bytes(512)
 
 
 class NalReader:
@@ -15,6 +18,7 @@ class NalReader:
 
     def __init__(self, codec: str, extradata: bytes | None) -> None:
         self._first_picture, self._last_picture, self._shift = (1, 5, 0) if codec == "h264" else (0, 31, 1)
+        self._codec = codec
         self._active = codec in ("h264", "hevc")
         self._mask = 31 if codec == "h264" else 63
         self._length_size = 0  # start codes, not lengths, part the units
@@ -29,7 +33,9 @@ class NalReader:
         return any(unit[0] & 31 == 5 for unit in self._pictures(packet))
 
     def forbidden(self, packet: bytes) -> bool:
-        """Returns whether a packet holds bytes that its codec forbids."""
+        """Returns whether a packet holds bytes that no encoder of its codec writes."""
+        if self._codec in ("vp8", "vp9"):
+            return packet.find(_ZERO_RUN) >= 0
         if not self._active or (packet.find(b"\0\0\0") < 0 and packet.find(b"\0\0\2") < 0):
             return False
         if not self._length_size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import av
@@ -14,10 +14,16 @@ from kinetics_tfds.decode.audio import AudioTrack
 from kinetics_tfds.decode.container import Media, reason_of
 from kinetics_tfds.decode.damage import Damaged
 from kinetics_tfds.decode.frames import Orientation
+from kinetics_tfds.decode.neighbours import with_neighbours
 from kinetics_tfds.decode.types import DecodeLimits, FailureReason
 from kinetics_tfds.decode.video import TimedFrame, VideoRun, make_decoder
 
-__all__ = ["ClipReader", "TimedFrame"]
+# Whether a frame is wanted, by the time of the frame before it, its own, and that of the frame after it, in ticks.
+WantsFrame = Callable[[int, int, int], bool]
+# Decoders that skip frames packet by packet, each packet being one frame. (AVI stores no times to choose by.)
+_CAN_SKIP = frozenset({"h264", "hevc"})
+
+__all__ = ["ClipReader", "TimedFrame", "WantsFrame"]
 
 # Where to start decoding for a clip inside a longer video: at the key frame before its start; if what comes out begins
 # too late (open GOPs, gradual refresh, inexact indices) at one well before that; in the end at the beginning.
@@ -34,12 +40,24 @@ class ClipReader:
         packets: how many packets of video were read from the file's beginning on; None after a seek.
     """
 
-    def __init__(self, media: Media, limits: DecodeLimits, audio: AudioTrack | None) -> None:
+    def __init__(
+        self, media: Media, limits: DecodeLimits, audio: AudioTrack | None, wants: WantsFrame | None = None
+    ) -> None:
+        """Reads nothing yet.
+
+        Args:
+            media: the file.
+            limits: what it may cost.
+            audio: takes the audio on the way.
+            wants: given the times of a frame and of those shown before and after it, says whether it is needed; what
+                is not may come without its picture. None where all are.
+        """
         self._media = media
         self._audio = audio
         self._streams = [media.video] if audio is None else [media.video, audio.stream]
         self._run = VideoRun(media, limits)
         self._limits = limits
+        self._wants = wants if media.codec in _CAN_SKIP and media.kind is not Container.AVI else None
         self.ended = False
         self.packets: int | None = 0
         for stream in media.container.streams:
@@ -126,20 +144,28 @@ class ClipReader:
         return self._frames(self._packets(self._streams))
 
     def _frames(self, packets: Iterator[av.Packet]) -> Iterator[TimedFrame]:
-        for packet in packets:
+        for packet, wanted in self._choose(packets):
             if packet.stream is self._media.video:
                 if self.packets is not None:
                     self.packets += packet.size > 0
-                yield from self._run.feed(packet)
+                yield from self._run.feed(packet, wanted)
             elif self._audio is not None:
                 self._audio.feed(packet)
         self.ended = True
         self._run.check_any()
 
-    @property
-    def decoding_time(self) -> Fraction:
-        """Time at which the packet read last is to be decoded, in seconds; at most that of the frames yet to come."""
-        return self._run.decoding_time
+    def _choose(self, packets: Iterator[av.Packet]) -> Iterator[tuple[av.Packet, bool]]:
+        """Yields each packet, and whether its frame is wanted."""
+        wants = self._wants
+        if wants is None:
+            for packet in packets:
+                yield packet, True
+            return
+        for packet, before, after in with_neighbours(packets, self._media.video):
+            if packet.pts is None or before is None or after is None:
+                yield packet, True
+            else:
+                yield packet, wants(before, packet.pts, after)
 
     def _packets(self, streams: list) -> Iterator[av.Packet]:
         packets = self._media.container.demux(streams)

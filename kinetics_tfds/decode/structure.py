@@ -1,8 +1,10 @@
 """What a container's own sizes and checksums say about damage, before any frame is decoded.
 
-Decoders miss much: many a flipped bit just gives another picture. Sizes that reach past the end of the file, links
-between parts that do not meet, and the checksums that Matroska files carry are certain, and cheap to follow: only
-headers are read, and the clusters that hold the clip.
+FFmpeg's decoders, flags, counts and times find most damage. What they miss and this finds was measured with
+benchmarks/damage.py: of 1,000 damaged Matroska files 212 passed without this, 158 of them with elements that end past
+the end of the file, 29 with checksums that do not match, 10 with clusters that their blocks do not fill; of 120 damaged
+AVI files 2. MP4 files do not pass without it, but it tells `truncated` from `corrupt`. Only headers are read, and the
+clusters that hold the clip.
 """
 
 from __future__ import annotations
@@ -17,14 +19,11 @@ from typing import BinaryIO
 from kinetics_tfds.clips.containers import MOV_BOXES, Container
 
 # Matroska element ids.
-_SEGMENT, _CLUSTER, _TIMESTAMP, _CRC, _INFO, _SCALE = (
-    0x18538067, 0x1F43B675, 0xE7, 0xBF, 0x1549A966, 0x2AD7B1,
+_SEGMENT, _CLUSTER, _TIMESTAMP, _CRC, _INFO, _SCALE, _TRACKS = (
+    0x18538067, 0x1F43B675, 0xE7, 0xBF, 0x1549A966, 0x2AD7B1, 0x1654AE6B,
 )  # fmt: skip
-_IN_SEGMENT = frozenset(
-    (0x114D9B74, _INFO, 0x1654AE6B, 0x1043A770, _CLUSTER, 0x1C53BB6B, 0x1941A469, 0x1254C367, 0xEC, _CRC)
-)
 _IN_CLUSTER = frozenset((_TIMESTAMP, 0x5854, 0xA7, 0xAB, 0xA3, 0xA0, 0xAF, 0xEC, _CRC))
-_TRACKS = 0x1654AE6B
+_LARGEST_CHECKED = 256 << 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,13 +46,10 @@ class Structure:
     Attributes:
         truncated: what reaches past the end of the file, or None.
         flaws: what does not fit together, in file order.
-        fragmented: whether an MP4 file comes in pieces with an index each.
     """
 
-    kind: Container
     truncated: str | None = None
     flaws: tuple[Flaw, ...] = ()
-    fragmented: bool = False
 
 
 def check_structure(path: str, kind: Container, start: float = 0.0, end: float = float("inf")) -> Structure:
@@ -72,15 +68,11 @@ def check_structure(path: str, kind: Container, start: float = 0.0, end: float =
         size = os.fstat(file.fileno()).st_size
         if kind is Container.MATROSKA:
             return _Matroska(file, size, start, end).check()
-        if kind is Container.AVI:
-            return Structure(kind, _avi_truncation(file, size))
-        truncated, fragmented = _follow_boxes(file, size)
-        return Structure(kind, truncated, fragmented=fragmented)
+        return Structure(_avi_truncation(file, size) if kind is Container.AVI else _mov_truncation(file, size))
 
 
-def _follow_boxes(file: BinaryIO, size: int) -> tuple[str | None, bool]:
-    """Returns what reaches past the end of an MP4 file, and whether it is fragmented."""
-    position, seen = 0, set()
+def _mov_truncation(file: BinaryIO, size: int) -> str | None:
+    position, name, seen = 0, b"", set()
     while position + 8 <= size:
         file.seek(position)
         header = file.read(16)
@@ -95,8 +87,8 @@ def _follow_boxes(file: BinaryIO, size: int) -> tuple[str | None, bool]:
         else:
             position += max(8, length)
     if position > size:
-        return f"its {name.decode()} box ends {position - size} bytes past the end of the file", b"moof" in seen
-    return None if b"moov" in seen else "its index (the moov box) is missing", b"moof" in seen
+        return f"its {name.decode()} box ends {position - size} bytes past the end of the file"
+    return None if b"moov" in seen else "its index (the moov box) is missing"
 
 
 def _avi_truncation(file: BinaryIO, size: int) -> str | None:
@@ -123,64 +115,52 @@ class _Matroska:
         self._end = end
         self._scale = 1_000_000  # nanoseconds a tick
         self._flaws: list[Flaw] = []
-        self._last_time: float | None = None
 
     def check(self) -> Structure:
-        position = 0
-        truncated = None
-        for name, body, length in self._elements(0, self._size):
-            position = body
-            if name == _SEGMENT:
-                segment_end = self._size if length is None else body + length
-                if segment_end > self._size:
-                    truncated = f"its segment ends {segment_end - self._size} bytes past the end of the file"
-                truncated = self._check_segment(body, min(segment_end, self._size)) or truncated
-                break
-        else:
-            truncated = f"it holds no segment (looked up to byte {position})"
-        return Structure(Container.MATROSKA, truncated, tuple(self._flaws))
+        segment = next(((body, size) for name, body, size in self._elements(0, self._size) if name == _SEGMENT), None)
+        if segment is None:
+            return Structure("it holds no segment")
+        body, length = segment
+        end = self._size if length is None else body + length
+        truncated = self._check_segment(body, min(end, self._size))
+        if truncated is None and end > self._size:
+            truncated = f"its segment ends {end - self._size} bytes past the end of the file"
+        return Structure(truncated, tuple(self._flaws))
 
     def _elements(self, position: int, end: int) -> Iterator[tuple[int, int, int | None]]:
-        """Yields (id, where its body starts, its size or None if unknown) of the elements up to `end`."""
+        """Yields (id, where its body starts, its size or None if unknown) of the elements before `end` or garbage."""
         while position < end:
             self._file.seek(position)
             parsed = _element_header(self._file.read(12))
             if parsed is None:
-                self._flaws.append(Flaw(self._last_time, f"no Matroska element at byte {position}"))
                 return
             name, length, header = parsed
             yield name, position + header, length
-            if length is None:
-                if name != _CLUSTER:
-                    return
-                position += header  # a live stream's cluster: its children follow, and end at the next cluster
-            else:
-                position += header + length
+            if length is None and name not in (_SEGMENT, _CLUSTER):
+                return
+            # The children of a live stream's cluster follow, and end at the next cluster.
+            position += header + (length or 0)
 
     def _check_segment(self, position: int, end: int) -> str | None:
         """Returns what ends past the file's end; fills in the flaws."""
         cluster: tuple[int, int] | None = None  # the last one, looked into once the time of the next is known
         for name, body, length in self._elements(position, end):
-            if name not in _IN_SEGMENT and name not in _IN_CLUSTER:
-                self._flaws.append(Flaw(self._last_time, f"unknown Matroska element {name:#x} at byte {body}"))
-            if length is not None and body + length > self._size:
+            if length is None:
+                continue
+            if body + length > self._size:
                 self._look_into(cluster)
                 return f"its element at byte {body} ends {body + length - self._size} bytes past the end of the file"
-            if name == _INFO and length is not None:
-                self._scale = self._read_scale(body, length)
-            if name in (_INFO, _TRACKS) and length is not None:
+            if name == _INFO:
+                self._scale = self._read_number(body, length, _SCALE) or self._scale
+            if name in (_INFO, _TRACKS):
                 self._check_crc(body, length, None)
-            if name == _CLUSTER and length is not None:
+            if name == _CLUSTER:
                 time = self._cluster_time(body, length)
-                if time is None:
-                    self._flaws.append(Flaw(self._last_time, f"the cluster at byte {body} has no timestamp"))
-                elif time > self._start:
+                if time is None or time > self._start:
                     self._look_into(cluster)
                 cluster = (body, length)
-                if time is not None:
-                    self._last_time = time
-                    if time >= self._end:
-                        return None
+                if time is not None and time >= self._end:
+                    return None
         self._look_into(cluster)
         return None
 
@@ -194,15 +174,14 @@ class _Matroska:
         reached = body
         for name, child, size in self._elements(body, body + length):
             if name not in _IN_CLUSTER or size is None:
-                self._flaws.append(Flaw(time, f"unknown element {name:#x} in the cluster at byte {body}"))
-                return
+                break
             reached = child + size
         if reached != body + length:
             self._flaws.append(Flaw(time, f"the blocks of the cluster at byte {body} do not fill it"))
 
     def _check_crc(self, body: int, length: int, time: float | None) -> bool:
         """Returns whether the element carries a checksum and it holds; notes a flaw where it does not."""
-        if length > 256 << 20:
+        if length > _LARGEST_CHECKED:
             return False
         self._file.seek(body)
         data = self._file.read(length)
@@ -214,25 +193,16 @@ class _Matroska:
         return False
 
     def _cluster_time(self, body: int, length: int) -> float | None:
-        for name, child, size in self._quiet_elements(body, min(body + length, body + 64)):
-            if name == _TIMESTAMP and size is not None and size <= 8:
+        ticks = self._read_number(body, min(length, 64), _TIMESTAMP)
+        return None if ticks is None else ticks * self._scale / 1e9
+
+    def _read_number(self, body: int, length: int, wanted: int) -> int | None:
+        """Returns the number in the child `wanted` of an element, or None."""
+        for name, child, size in self._elements(body, body + length):
+            if name == wanted and size is not None and size <= 8:
                 self._file.seek(child)
-                return int.from_bytes(self._file.read(size), "big") * self._scale / 1e9
+                return int.from_bytes(self._file.read(size), "big")
         return None
-
-    def _read_scale(self, body: int, length: int) -> int:
-        for name, child, size in self._quiet_elements(body, body + length):
-            if name == _SCALE and size is not None and size <= 8:
-                self._file.seek(child)
-                return int.from_bytes(self._file.read(size), "big") or 1_000_000
-        return 1_000_000
-
-    def _quiet_elements(self, position: int, end: int) -> list[tuple[int, int, int | None]]:
-        """Like `_elements`, without noting flaws."""
-        before = len(self._flaws)
-        found = list(self._elements(position, end))
-        del self._flaws[before:]
-        return found
 
 
 def _element_header(data: bytes) -> tuple[int, int | None, int] | None:

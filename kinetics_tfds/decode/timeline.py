@@ -6,6 +6,7 @@ All times are exact fractions of a second, so that ties fall the same way on eve
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 # Files cut to a length end up to this much early without being short: the last frame is shown a little longer.
@@ -51,6 +52,21 @@ class NearestGrid:
         self._fps = fps
         self._size = size
         self._next = 0
+
+    def chooser(self, tick: Fraction) -> Callable[[int, int, int], bool]:
+        """Returns a function that says whether any point is nearest to a frame.
+
+        It takes the times of the frame before it, its own, and of the frame after it, in ticks of `tick` seconds, and
+        reckons with whole numbers: it is called for each packet.
+        """
+        rate, offset = self._fps * tick / 2, self._start * self._fps
+        scale = math.lcm(rate.denominator, offset.denominator)
+        each, first = int(rate * scale), int(offset * scale)
+
+        def wants(before: int, shown: int, following: int) -> bool:
+            return ((before + shown) * each - first) // scale < ((shown + following) * each - first) // scale
+
+        return wants
 
     def take_until(self, shown: Fraction, following: Fraction) -> int:
         """Returns how many further points are nearest to the frame at `shown`, given the time of the frame after it."""

@@ -14,6 +14,7 @@ from media import ENCODERS, SUFFIXES, cached_video, flip_bytes, number_of, pictu
 
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.decode.failure import DecodeError
+from kinetics_tfds.decode.nal import NalReader
 from kinetics_tfds.decode.types import FailureReason
 
 
@@ -279,6 +280,67 @@ def test_real_clips_pass_whole_and_are_found_when_cut(shared_dir, tmp_path):
         assert decode(path, audio_rate=16_000).damage is None, path.name
         cut = truncate(path, tmp_path / path.name, 0.7)
         assert failure_of(cut, 0, 60).reason is FailureReason.TRUNCATED, path.name
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "h264"), (".mkv", "h264"), (".webm", "vp9"), (".webm", "vp8")])
+def test_frames_lost_between_two_others_are_damage(tmp_path, suffix, codec):
+    """As where a fragment of a download was lost before the streams were merged: what is there is intact."""
+    source = cached_video(suffix, codec=codec, seconds=6, width=320, height=192, options={"g": "30"})
+    path = tmp_path / f"lost{suffix}"
+    with av.open(str(source)) as media, av.open(str(path), "w") as out:
+        stream = media.streams.video[0]
+        copy = out.add_stream_from_template(stream)
+        for packet in media.demux(stream):
+            if packet.size and not 2 <= packet.pts * stream.time_base < 4:
+                packet.stream = copy
+                out.mux(packet)
+    failure = failure_of(path)
+    assert failure.reason is FailureReason.CORRUPT
+    assert failure.detail.startswith("no frame is shown between ")
+    clip = decode(path, keep_damaged=True)
+    assert len(clip.frames) == 50
+    assert clip.frames == decode(source).frames[:50]
+
+
+def test_frames_that_are_held_by_a_slow_source_are_no_damage(tmp_path):
+    path = cached_video(".mp4", times=[0, 0.5, 1.5, 4, 4.5, 6], width=320, height=192)
+    assert failure_of(path, settings=SOURCE) is None
+
+
+def test_an_avi_whose_index_lost_entries_does_not_pass(tmp_path):
+    source = cached_video(".avi", codec="mpeg4", seconds=4, width=320, height=192)
+    data = bytearray(source.read_bytes())
+    index = data.rindex(b"idx1")
+    for entries in (20, 60, 100):
+        for lost in (bytes(16 * entries), b"\xff" * 16 * entries):
+            damaged = bytearray(data)
+            damaged[index + 8 + 16 * 10 : index + 8 + 16 * (10 + entries)] = lost
+            path = tmp_path / "lost.avi"
+            path.write_bytes(damaged)
+            failure = failure_of(path)
+            assert failure is not None or decode(path).frames == decode(source).frames, (entries, lost[:1])
+
+
+@pytest.mark.parametrize("codec", ["vp8", "vp9"])
+@pytest.mark.parametrize("length", [600, 4000])
+def test_zeros_in_packets_do_not_pass(tmp_path, codec, length):
+    source = cached_video(".webm", codec=codec, draw=busy, seconds=1, width=256, height=192)
+    with av.open(str(source)) as media:
+        packets = [bytes(packet) for packet in media.demux(media.streams.video[0]) if packet.size > 2 * length]
+    data = source.read_bytes()
+    for packet in packets[:4]:
+        start = data.index(packet) + len(packet) // 3
+        path = tmp_path / "zeroed.webm"
+        path.write_bytes(data[:start] + bytes(length) + data[start + length :])
+        assert failure_of(path).reason is FailureReason.CORRUPT
+    assert packets
+
+
+def test_zeros_in_h264_take_no_time_to_find():
+    reader = NalReader("h264", b"\1\0\0\0\3")
+    unit = b"\x41" + bytes(1 << 20) + b"\1"
+    # One that tries every start would take an hour.
+    assert not reader.forbidden(len(unit).to_bytes(4, "big") + unit)
 
 
 def test_bytes_after_the_end_do_not_matter(tmp_path):

@@ -20,7 +20,7 @@ from media import cached_video, make_video, picture
 
 from kinetics_tfds.clips.containers import Container
 from kinetics_tfds.decode.probe import probe_media
-from kinetics_tfds.decode.structure import check_structure
+from kinetics_tfds.decode.structure import Structure, check_structure
 from kinetics_tfds.decode.types import DecodeFailure, DecodeLimits, FailureReason
 
 
@@ -267,7 +267,7 @@ def test_structure_of_any_bytes_is_answered(tmp_path, data, kind):
     }
     path = tmp_path / "bytes"
     path.write_bytes(heads[kind] + data)
-    assert check_structure(str(path), kind).kind == kind
+    assert isinstance(check_structure(str(path), kind), Structure)
 
 
 @given(st.data())

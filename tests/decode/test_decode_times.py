@@ -129,10 +129,10 @@ def test_a_file_that_is_short_by_its_own_account_gives_fewer_frames():
 
 def test_a_last_frame_that_is_held_counts_for_as_long_as_it_is_shown(tmp_path):
     # The file's own account of its last frame comes from the packet's duration.
-    path = make_video(tmp_path / "a.mp4", times=[*(k / 10 for k in range(80)), 9.9], width=160, height=128)
+    path = make_video(tmp_path / "a.mp4", times=[*(k / 10 for k in range(86)), 9.9], width=160, height=128)
     clip = decode(path)
     assert len(clip.frames) == 250
-    assert numbers(clip, 160)[225:] == [80] * 25
+    assert numbers(clip, 160)[231:] == [86] * 19
 
 
 def test_a_frame_repeated_on_the_grid_is_encoded_once():
@@ -141,14 +141,18 @@ def test_a_frame_repeated_on_the_grid_is_encoded_once():
     assert len({id(frame) for frame in clip.frames}) == 10
 
 
-def test_a_wrong_frame_count_in_the_header_changes_nothing(tmp_path):
+@pytest.mark.parametrize(("promised", "passes"), [(58, True), (63, True), (90, False)])
+def test_a_frame_count_in_the_header_is_a_promise_of_so_many_and_hardly_less(tmp_path, promised, passes):
     path = tmp_path / "clip.avi"
     data = bytearray(cached_video(".avi", codec="mpeg4", width=320, height=192, seconds=2).read_bytes())
     for place in (data.index(b"avih") + 8 + 16, data.index(b"strh") + 8 + 32):
         assert int.from_bytes(data[place : place + 4], "little") == 60
-        data[place : place + 4] = (75).to_bytes(4, "little")
+        data[place : place + 4] = promised.to_bytes(4, "little")
     path.write_bytes(data)
-    assert numbers(decode(path, settings=SOURCE)) == list(range(60))
+    if passes:
+        assert numbers(decode(path, settings=SOURCE)) == list(range(60))
+    else:
+        assert failure_of(path).detail == "its frames end at 2.00 s, its headers promise 3.00 s"
 
 
 # Clips inside whole videos.

@@ -72,6 +72,7 @@ def reencode_clip(
         sound_writer = SoundWriter(output, sound, *window) if sound.stream is not None else None
         shown = 0
         for frame in _frames(reader, *window):
+            assert frame.frame is not None  # the reader skips none unless it is told which are wanted
             # The clip begins with its first frame: what is left of a frame before it is not shown.
             writer.write(frame.frame, frame.time - window[0] if shown else Fraction(0), reader.orientation)
             shown += 1
