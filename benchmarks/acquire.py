@@ -28,7 +28,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
 
 from clips import make_clips
 
@@ -135,7 +134,6 @@ def whole_way(source: YouTube, clips: list[Clip], folder: pathlib.Path) -> float
 class Nothing:
     """A source that has nothing: what is left is planning, the work list, the rate limiter and the ledger."""
 
-    kind: ClassVar[str] = "nothing"
     name: str = "nothing"
     rate_limit: RateLimit = RateLimit(concurrency=4)  # noqa: RUF009 (frozen)
     fetcher: str = "none"

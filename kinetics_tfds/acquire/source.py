@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, ClassVar, Protocol, runtime_checkable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Annotated, Protocol, runtime_checkable
 
 from annotated_types import Ge
 
 from kinetics_tfds.acquire.outcome import Outcome
-from kinetics_tfds.acquire.siblings import Siblings
+from kinetics_tfds.acquire.siblings import Siblings, others_of
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError, ConfigError
@@ -109,6 +109,15 @@ class FetchFailure:
     outcome: Outcome
 
 
+def group_units(keyed: Iterable[tuple[str, Clip]], context: PlanContext) -> Iterator[Unit]:
+    """Yields one unit for each key, with all clips of that key and the other rows of their videos."""
+    groups: dict[str, list[Clip]] = {}
+    for key, clip in keyed:
+        groups.setdefault(key, []).append(clip)
+    for key, group in groups.items():
+        yield Unit(key, tuple(group), others_of(group, context.siblings))
+
+
 def fail_all(clips: Iterable[Clip], outcome: Outcome) -> Iterator[FetchFailure]:
     """Yields one outcome for many clips, a few thousand at a time: each part is written down at once."""
     iterator = iter(clips)
@@ -129,12 +138,15 @@ class FetchContext:
             deletes it after the unit.
         version: the annotation version's name.
         cache: `PlanContext.cache`, where this machine has it: what a source learnt in one run helps the next.
+        rejected: waits until the files that this fetch has given so far were cut and checked, and returns the clips
+            whose file was of no use: another one may be given for them.
         check: to be called often (every block that is read). Raises `StoppedError` when the run is ending and
             `AcquireError` when the disk is nearly full; let both pass.
         log: takes one line for people.
     """
 
     scratch: pathlib.Path
+    rejected: Callable[[], Collection[Clip]] = tuple
     check: Callable[[], None] = lambda: None
     log: Callable[[str], None] = lambda line: None
     cache: pathlib.Path | None = None
@@ -144,9 +156,6 @@ class FetchContext:
 @runtime_checkable
 class Source(Protocol):
     """One place that clips can come from."""
-
-    # The word that names this class in a config file.
-    kind: ClassVar[str]
 
     @property
     def name(self) -> str:
@@ -176,10 +185,10 @@ class Source(Protocol):
     def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | FetchFailure]:
         """Fetches one unit. Called on any worker, in any of its threads; costs one turn of the source's rate_limit.
 
-        Gives every clip of the unit at most once; those never given are recorded as `unexpected`. Each `Fetched` is
-        cut, checked and stored while the source goes on, so a unit is never whole on disk unless it must be. What goes
-        wrong for a clip or for the rest of the unit comes as `FetchFailure`; an exception means a bug, or a
-        `StoppedError`.
+        Gives every clip of the unit once, and once more only where its first file was rejected; those never given are
+        recorded as `unexpected`. Each `Fetched` is cut, checked and stored while the source goes on, so a unit is never
+        whole on disk unless it must be. What goes wrong for a clip or for the rest of the unit comes as
+        `FetchFailure`; an exception means a bug, or a `StoppedError`.
         """
         ...
 

@@ -40,9 +40,13 @@ class Resource:
         behaviours: one for each request in turn; the last one stays. `ok`, a status (`404`), `429:SECONDS`, `reset`
             (half the body, then RST), `short` (closes before the promised length), `slow:SECONDS` (a pause half-way),
             `html`, `redirect:PATH`, `stall` (never answers), `drip:SECONDS` (one byte each that many seconds),
-            `changed` (another body of the same length, and another ETag), `shifted` (a range that begins one byte late).
-        etag: a strong validator, if the server gives one.
+            `changed` (another body of the same length, and another ETag), `shifted` (a range that begins one byte late),
+            `long` (promises ten bytes too many), `breaks:BYTE` (closes when it comes to that byte of the body).
+        etag: the ETag, if the server gives one.
+        modified: the Last-Modified, likewise.
+        headers: further ones to send.
         chunked: sends the body without its length.
+        unsized: sends neither its length nor its end: it closes the connection.
     """
 
     body: bytes | Callable[[], bytes] = b""
@@ -50,7 +54,11 @@ class Resource:
     content_type: str = "video/mp4"
     ranges: bool = True
     etag: str | None = None
+    modified: str | None = None
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
     chunked: bool = False
+    unsized: bool = False
+    ignores_if_range: bool = False
 
 
 class Loopback:
@@ -164,14 +172,18 @@ class Loopback:
         handler.send_header("Content-Type", resource.content_type)
         if resource.ranges:
             handler.send_header("Accept-Ranges", "bytes")
-        if etag is not None:
-            handler.send_header("ETag", etag)
+        known = {"ETag": etag, "Last-Modified": resource.modified, **resource.headers}
+        for key, value in known.items():
+            if value is not None:
+                handler.send_header(key, value)
         if resource.chunked:
             handler.send_header("Transfer-Encoding", "chunked")
             part = b"%x\r\n%b\r\n0\r\n\r\n" % (len(part), part)
-        else:
-            handler.send_header("Content-Length", str(len(part)))
-        if kind in ("short", "reset"):
+        elif not resource.unsized:
+            handler.send_header("Content-Length", str(len(part) + 10 * (kind == "long")))
+        if kind == "breaks":
+            part = part[: max(int(argument) - span.start, 0)]
+        if kind in ("short", "reset", "long", "breaks") or resource.unsized:
             handler.close_connection = True
         handler.end_headers()
         if not head:
@@ -180,7 +192,9 @@ class Loopback:
     @staticmethod
     def _span(handler, resource: Resource, total: int, etag: str | None, kind: str) -> Span:
         wanted = handler.headers.get("Range")
-        if not wanted or not resource.ranges or handler.headers.get("If-Range", etag) != etag:
+        known = (None, etag, resource.modified)
+        other = handler.headers.get("If-Range") not in known and not resource.ignores_if_range
+        if not wanted or not resource.ranges or other:
             return Span(0, total, False)
         low, _, high = wanted.removeprefix("bytes=").partition("-")
         return Span(int(low) + (kind == "shifted"), min(int(high) + 1, total) if high else total, True)

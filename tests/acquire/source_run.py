@@ -6,10 +6,11 @@ import dataclasses
 import pathlib
 import random
 
-from kinetics_tfds.acquire.outcome import Outcome
+from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.siblings import find_siblings
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, Source, Unit
 from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.clips.containers import container_suffix
 from kinetics_tfds.clips.media import Span
 
 
@@ -45,13 +46,20 @@ def run(
     results: dict[Clip, Got | Outcome] = {}
     units = []
 
+    rejected: set[Clip] = set()
+
     def take(item: Fetched | FetchFailure) -> None:
         for clip in item.clips:
-            assert clip not in results, "each clip once"
+            assert clip not in results or clip in rejected, "each clip once"
             if isinstance(item, FetchFailure):
                 results[clip] = item.outcome
-            else:
-                results[clip] = Got(item.video.read_bytes(), item.span, item.origin)
+                continue
+            content = item.video.read_bytes()
+            results[clip] = Got(content, item.span, item.origin)
+            rejected.discard(clip)
+            if container_suffix(content) is None:
+                results[clip] = Outcome(Reason.DAMAGED, "no media")
+                rejected.add(clip)
 
     for planned in source.plan(clips, PlanContext(version, cache, siblings=find_siblings(rows))):
         if isinstance(planned, FetchFailure):
@@ -62,10 +70,9 @@ def run(
         assert isinstance(unit, Unit)
         scratch = folder / f"scratch{number}-{random.randrange(10**9)}"
         scratch.mkdir(parents=True)
-        for item in source.fetch(unit, FetchContext(scratch, cache=cache, version=version)):
+        for item in source.fetch(unit, FetchContext(scratch, lambda: rejected, cache=cache, version=version)):
             take(item)
             if isinstance(item, Fetched) and scratch in item.video.parents:
                 item.video.unlink()
-        assert list(scratch.iterdir()) == [], "nothing is left behind"
     assert set(results) == set(clips)
     return results, units

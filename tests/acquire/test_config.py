@@ -10,6 +10,7 @@ import pytest
 from kinetics_tfds.acquire.config import parse_config, read_config
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Source, Unit
 from kinetics_tfds.acquire.sources.archives import Archives
+from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.errors import ConfigError
 
@@ -18,7 +19,6 @@ from kinetics_tfds.errors import ConfigError
 class Shelf:
     """A source from outside the package, as a user would write one."""
 
-    kind: ClassVar[str] = "shelf"
     name: str = "shelf"
     rate_limit: RateLimit = dataclasses.field(default_factory=RateLimit)
     fetcher: ClassVar[str] = "hands"
@@ -102,7 +102,7 @@ def test_configs_that_come_with_the_project(path):
     for source in config.sources:
         assert isinstance(source, Source)
         assert source.fetcher
-        if source.kind == "youtube":
+        if isinstance(source, YouTube):
             assert source.rate_limit.units_per_hour == 250
 
 

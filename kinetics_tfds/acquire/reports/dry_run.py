@@ -48,7 +48,7 @@ def describe(
         seconds = least_seconds(units, source.rate_limit)
         most = max(most, len(due.now) - missed)
         lines.append(
-            f"{source.name} ({source.kind}): {len(due.now) - missed:,} rows in {units:,} units to try now, "
+            f"{source.name}: {len(due.now) - missed:,} rows in {units:,} units to try now, "
             f"{missed:,} it does not have, {due.later:,} a little later, {due.another_day:,} another day, "
             f"{due.final:,} no more; at its rate_limit at least {format_duration(seconds)}"
         )

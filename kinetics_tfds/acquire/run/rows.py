@@ -13,9 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 
-from kinetics_tfds.acquire.source import FetchContext
-from kinetics_tfds.acquire.sources.http import open_url
-from kinetics_tfds.acquire.sources.web import Web, outcome_of
+from kinetics_tfds.acquire.sources.download import download, outcome_of
 from kinetics_tfds.acquire.store.clip_store import ClipStore
 from kinetics_tfds.annotations.annotation_set import AnnotationSet
 from kinetics_tfds.annotations.names import is_annotation_file
@@ -75,8 +73,7 @@ def _expand(given: Iterable[str], scratch: pathlib.Path) -> list[str]:
 def _download(url: str, scratch: pathlib.Path) -> str:
     target = scratch / posixpath.basename(url)
     try:
-        with open_url(url, Web(), FetchContext(scratch)) as source, open(target, "wb") as file:
-            shutil.copyfileobj(source, file)
+        download(url, target)
     except Exception as error:  # the network, a proxy: their libraries have a class for each
         raise AnnotationError(
             f"The store holds no annotation file, and {url} cannot be downloaded: {outcome_of(error).message}",

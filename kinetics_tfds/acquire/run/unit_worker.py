@@ -22,7 +22,7 @@ from kinetics_tfds.acquire.rate_limit import RateLimiter
 from kinetics_tfds.acquire.run.stop import check_stop, stop_file, stopping
 from kinetics_tfds.acquire.run.work_list import WorkItem
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, Source
-from kinetics_tfds.acquire.sources.http import raise_if_full
+from kinetics_tfds.acquire.sources.download import raise_if_full
 from kinetics_tfds.acquire.store.clip_store import clip_path, open_store
 from kinetics_tfds.acquire.transcode.clip_file import Finished, Job
 from kinetics_tfds.acquire.transcode.pool import result_of_job, shared_pool, submit_job
@@ -110,7 +110,7 @@ class Worker:
             thread.start()
         self._join(threads)
         if self._failure is not None:
-            raise_if_full(self._failure, self.scratch / "any")
+            raise_if_full(self._failure, self.scratch)
             raise self._failure
         check_stop()
         self.ledger.flush()
@@ -145,6 +145,7 @@ class _UnitRun:
             for clip, number in zip(item.unit.clips, item.attempts, strict=True)
         }
         self._ended: dict[Clip, Attempt] = {}
+        self._rejected: set[Clip] = set()  # those of them whose file was of no use
         self._refused: Outcome | None = None
         self._finishing: collections.deque[tuple[Clip, Fetched, Job, TaskFuture]] = collections.deque()
         self._numbers = itertools.count()
@@ -175,7 +176,12 @@ class _UnitRun:
         fetching = folder / "fetch"
         fetching.mkdir()
         context = FetchContext(
-            scratch=fetching, check=worker.check, log=_log.info, cache=worker.cache, version=worker.task.version
+            scratch=fetching,
+            rejected=self._wait_for_rejected,
+            check=worker.check,
+            log=_log.info,
+            cache=worker.cache,
+            version=worker.task.version,
         )
         try:
             for item in worker.source.fetch(self._unit, context):
@@ -183,6 +189,9 @@ class _UnitRun:
                     self._record(item.clips, item.outcome)
                     continue
                 for clip in item.clips:
+                    if clip in self._rejected:
+                        self._rejected.remove(clip)
+                        self._open[clip] = self._ended.pop(clip)
                     job = self._job(clip, item, folder, fetching)
                     self._finishing.append((clip, item, job, submit_job(worker.pool, job)))
                 # The source goes on while clips are finished, but never far ahead of them.
@@ -212,6 +221,10 @@ class _UnitRun:
             limits=DecodeLimits(wall_seconds=config.cut.seconds),
         )
 
+    def _wait_for_rejected(self) -> set[Clip]:
+        self._settle(0)
+        return set(self._rejected)
+
     def _settle(self, most: int) -> None:
         """Stores finished clips until at most `most` are left to wait for."""
         while len(self._finishing) > most:
@@ -221,6 +234,7 @@ class _UnitRun:
                 self._store(clip, item, done)
             else:
                 self._record((clip,), done)
+                self._rejected.add(clip)
             last_of_file = all(other.video != item.video for _, other, *_ in self._finishing)
             if last_of_file and self._worker.scratch in item.video.parents:
                 item.video.unlink(missing_ok=True)

@@ -7,13 +7,11 @@ import os
 import pathlib
 import posixpath
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
 
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.siblings import others_of
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit, fail_all
-from kinetics_tfds.acquire.sources.http import open_url, raise_if_full
-from kinetics_tfds.acquire.sources.web import Web, outcome_of
+from kinetics_tfds.acquire.sources.download import download, outcome_of, raise_if_full
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.layouts import read_name
@@ -21,8 +19,6 @@ from kinetics_tfds.clips.listing import list_folder
 from kinetics_tfds.clips.match import match_clips
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError, ClipsError, ConfigError
-
-_BLOCK = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,8 +31,6 @@ class Folder:
         name: of the source in the ledger.
         rate_limit: how hard it may be pressed.
     """
-
-    kind: ClassVar[str] = "folder"
 
     path: pathlib.Path | None = None
     url: str | None = None
@@ -89,28 +83,18 @@ class Folder:
         place = posixpath.join(self.root, unit.key)
         context.check()
         try:
-            video = self._copy(place, context) if self.url is not None else _readable(place)
+            video = pathlib.Path(place)
+            if self.url is not None:
+                video = context.scratch / f"media{video.suffix.lower()}"
+                download(place, video, check=context.check)
+            video.open("rb").close()  # now rather than in a worker process: the reason is plainer
         except AcquireError:
             raise
         except Exception as error:  # buckets' drivers bring their own classes
-            raise_if_full(error, context.scratch / "any")
+            raise_if_full(error, context.scratch)
             yield FetchFailure(unit.clips, outcome_of(error))
             return
         yield Fetched(unit.clips, video, _span(unit), place)
-
-    @staticmethod
-    def _copy(place: str, context: FetchContext) -> pathlib.Path:
-        target = context.scratch / f"media{posixpath.splitext(place)[1].lower()}"
-        with open_url(place, Web(), context) as source, target.open("wb") as file:
-            while block := source.read(_BLOCK):
-                context.check()
-                file.write(block)
-        return target
-
-
-def _readable(place: str) -> pathlib.Path:
-    with open(place, "rb"):  # now rather than in a decode worker: the reason is plainer
-        return pathlib.Path(place)
 
 
 def _span(unit: Unit) -> Span:

@@ -11,25 +11,14 @@ import hashlib
 import pathlib
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
-from typing import ClassVar
 
-from kinetics_tfds.acquire.outcome import Outcome, Reason
-from kinetics_tfds.acquire.source import (
-    FetchContext,
-    Fetched,
-    FetchFailure,
-    PlanContext,
-    RateLimit,
-    StoppedError,
-    Unit,
-    fail_all,
-)
-from kinetics_tfds.acquire.sources.archive_set import Reading, fetch_unit, plan_units
-from kinetics_tfds.acquire.sources.archives import unread
-from kinetics_tfds.acquire.sources.catalogue import Archive, Catalogue
-from kinetics_tfds.acquire.sources.http import open_url
-from kinetics_tfds.acquire.sources.urls import is_http, public_url
-from kinetics_tfds.acquire.sources.web import outcome_of
+from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
+from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit, fail_all
+from kinetics_tfds.acquire.sources.archive_index import Archive, group_parts
+from kinetics_tfds.acquire.sources.archive_set import fetch_unit, plan_units
+from kinetics_tfds.acquire.sources.download import TransferError, download, outcome_of, raise_if_full
+from kinetics_tfds.acquire.sources.part_downloads import Reading
+from kinetics_tfds.acquire.sources.web import is_http, public_url
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.errors import AcquireError, ConfigError
@@ -56,8 +45,6 @@ class Mirror:
             archive holds what.
         reading: how archives are read.
     """
-
-    kind: ClassVar[str] = "mirror"
 
     base: str = CVDF
     indexes: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -89,30 +76,29 @@ class Mirror:
                 f"The mirror {public_url(self.base)} has no index of {version.title}.",
                 "Take the source `mirror` out of the config, or name index files under `indexes`.",
             )
-        catalogue = Catalogue(context.cache)
         for split, group in groups.items():
             if self._index_url(version.name, split) is None:
                 yield from fail_all(group, Outcome(Reason.NOT_IN_SOURCE, f"the mirror has no archives of {split}"))
                 continue
-            archives = self._archives(version.name, split, context, fresh=True)
-            context.log(f"{self.name}: {len(archives)} archives of {split}")
             whole = f"{version.name}/{split}"
-            yield from plan_units(archives, group, whole, catalogue, version.class_names, context.siblings)
+            try:
+                archives = self._archives(version.name, split, context, context.cache, fresh=True)
+            except TransferError as error:
+                # What a unit meets costs its own rows, at this source only, and counts as other failures do.
+                context.log(f"{self.name}: {error}")
+                yield Unit(whole, tuple(group))
+                continue
+            context.log(f"{self.name}: {len(archives)} archives of {split}")
+            yield from plan_units(archives, group, whole, context)
 
     def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | FetchFailure]:
         """Reads an archive, or all of a split whose contents are not known."""
-        if "://" in unit.key:
-            archives = [Archive(unit.key)]
-        else:
-            version, _, split = unit.key.partition("/")
-            try:
-                archives = self._archives(version, Split(split), context, fresh=False)
-            except StoppedError:
-                raise
-            except AcquireError as error:
-                yield from fail_all(unit.clips, Outcome(Reason.CONNECTION, error.problem))
-                return
-            archives = unread(archives, unit, version, context)
+        try:
+            folder = context.cache or context.scratch
+            archives = self._archives(context.version or "", unit.clips[0].split, context, folder, fresh=False)
+        except TransferError as error:
+            yield from fail_all(unit.clips, error.outcome)
+            return
         yield from fetch_unit(archives, unit, self.reading, context)
 
     def _index_url(self, version: str, split: Split) -> str | None:
@@ -124,40 +110,39 @@ class Mirror:
         return f"{self.base.rstrip('/')}/{folder}/{name}/k{folder}_{name}_path.txt"
 
     def _archives(
-        self, version: str, split: Split, context: PlanContext | FetchContext, *, fresh: bool
+        self, version: str, split: Split, context: PlanContext | FetchContext, folder: pathlib.Path, *, fresh: bool
     ) -> list[Archive]:
         replacements = self.replacements
         if replacements is None:
             own = () if self.indexes else _REPLACEMENTS.get(version, ())
             replacements = tuple(f"{self.base.rstrip('/')}/{path}" for path in own)
         url = self._index_url(version, split) or ""
-        listed = parse_index(self._read_index(url, context, fresh), url)
-        return [*(Archive(place, first=True) for place in replacements), *map(Archive, listed)]
+        return group_parts([*replacements, *parse_index(self._read_index(url, context, folder, fresh), url)])
 
-    def _read_index(self, url: str, context: PlanContext | FetchContext, fresh: bool) -> str:
-        kept = None if context.cache is None else _kept_index(context.cache, url)
-        if not fresh and kept is not None and kept.is_file():
-            return kept.read_text(encoding="utf-8")
+    def _read_index(self, url: str, context: PlanContext | FetchContext, folder: pathlib.Path, fresh: bool) -> str:
+        """Returns an index file, as the server has it now if it must be fresh.
+
+        Raises:
+            TransferError: it cannot be had. The reason is never a final one: a mistyped URL is no verdict on clips.
+        """
+        kept = folder / f"index-{hashlib.sha256(url.encode()).hexdigest()[:24]}.txt"
+        if fresh:
+            kept.unlink(missing_ok=True)
         try:
-            with open_url(url, self.reading.web, context) as file:
-                text = file.read(_MAX_INDEX).decode("utf-8-sig")
+            download(url, kept, self.reading.web, context.check, _MAX_INDEX)
+            text = kept.read_text(encoding="utf-8-sig")
             if text.lstrip()[:1] == "<":
+                kept.unlink()
                 raise ValueError("it is a web page")
         except AcquireError:
             raise
         except Exception as error:  # buckets' drivers bring their own classes
-            raise AcquireError(
-                f"The index {public_url(url)} of the source {self.name!r} cannot be read: {outcome_of(error).message}",
-                "Try again later, or correct `base` or `indexes`, or take the source out of the config.",
-            ) from error
-        if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(text, encoding="utf-8")
+            raise_if_full(error, folder)
+            outcome = outcome_of(error)
+            final = outcome.outcome_class not in (OutcomeClass.TRANSIENT, OutcomeClass.RUN_LEVEL)
+            message = f"the index {public_url(url)} cannot be read: {outcome.message}"
+            raise TransferError(Reason.UNEXPECTED if final else outcome.reason, message, outcome.retry_after) from error
         return text
-
-
-def _kept_index(cache: pathlib.Path, url: str) -> pathlib.Path:
-    return cache / f"index-{hashlib.sha256(url.encode()).hexdigest()[:24]}.txt"
 
 
 def parse_index(text: str, url: str) -> list[str]:

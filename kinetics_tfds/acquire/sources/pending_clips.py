@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
+from kinetics_tfds.acquire.source import Unit
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.clips.layouts import MediaName
 from kinetics_tfds.clips.match import clips_of_file
@@ -12,34 +12,29 @@ from kinetics_tfds.clips.media import Span
 
 
 class PendingClips:
-    """The clips of a unit that were not found yet; for several threads.
+    """The clips of a unit, and which of them have a file.
 
     Args:
-        clips: the wanted ones.
-        others: further rows of the same videos: a member named by the id alone may be meant for one of them.
+        unit: the wanted clips, and the rows that a member named by the id alone may be meant for as well.
         class_names: of the version, that a member's folders may bear.
+        rejected: returns the clips whose file turned out to be of no use: see `FetchContext`.
     """
 
-    def __init__(self, clips: Iterable[Clip], others: Iterable[Clip] = (), class_names: Iterable[str] = ()) -> None:
-        self._lock = threading.Lock()
-        self._class_names = tuple(class_names)
-        self._by_id: dict[str, list[Clip]] = {}
-        self._rows: dict[str, list[Clip]] = {}  # of videos with several
-        for clip in clips:
-            self._by_id.setdefault(clip.youtube_id, []).append(clip)
-        for clip in others:
-            self._rows.setdefault(clip.youtube_id, []).append(clip)
-        for video, group in self._by_id.items():
-            if video in self._rows or len(group) > 1:
-                self._rows.setdefault(video, []).extend(group)
+    def __init__(self, unit: Unit, class_names: Iterable[str], rejected: Callable[[], Collection[Clip]]) -> None:
+        self._class_names, self._rejected = tuple(class_names), rejected
+        self._wanted, self._rows = _by_video(unit.clips), _by_video((*unit.clips, *unit.others))
+        self._left = dict.fromkeys(unit.clips)  # in their order
 
-    def clips(self) -> list[Clip]:
-        """Returns what is still wanted."""
-        with self._lock:
-            return [clip for group in self._by_id.values() for clip in group]
+    @property
+    def left(self) -> tuple[Clip, ...]:
+        """The clips that no good file was found for, as far as is known."""
+        return tuple(self._left)
 
-    def __bool__(self) -> bool:
-        return bool(self._by_id)
+    def all_found(self) -> bool:
+        """Returns whether every clip has a file, having waited for the verdict on each."""
+        if not self._left:
+            self._left.update(dict.fromkeys(self._rejected()))
+        return not self._left
 
     def claim(self, name: MediaName, path: str) -> tuple[tuple[Clip, ...], Span]:
         """Takes out the clips that a member holds, and returns them and what it covers.
@@ -48,26 +43,25 @@ class PendingClips:
             name: what the member's path says.
             path: the member's path; its suffix does not count.
         """
-        with self._lock:
-            group = self._by_id.get(name.youtube_id, [])
-            if not group:
-                return (), Span.UNKNOWN
-            # All rows of the video take part, also those that were found or stored before.
-            rows = self._rows.get(name.youtube_id, group)
-            found = clips_of_file(_as_media(name, path), rows, self._class_names)
-            claimed = tuple(clip for clip in group if clip in found)
-            left = [clip for clip in group if clip not in claimed]
-            if left:
-                self._by_id[name.youtube_id] = left
-            else:
-                self._by_id.pop(name.youtube_id, None)
+        wanted = self._wanted.get(name.youtube_id, ())
+        found = clips_of_file(_as_media(name, path), self._rows[name.youtube_id], self._class_names) if wanted else {}
+        if any(clip in found and clip not in self._left for clip in wanted):
+            self._left.update(dict.fromkeys(self._rejected()))  # a second file: wanted if the first is of no use
+        claimed = tuple(clip for clip in wanted if clip in found and clip in self._left)
+        for clip in claimed:
+            del self._left[clip]
         return claimed, found[claimed[0]].span if claimed else Span.UNKNOWN
 
     def give_back(self, clips: Iterable[Clip]) -> None:
         """Puts clips back whose file was of no use: another archive may have a better one."""
-        with self._lock:
-            for clip in clips:
-                self._by_id.setdefault(clip.youtube_id, []).append(clip)
+        self._left.update(dict.fromkeys(clips))
+
+
+def _by_video(clips: Iterable[Clip]) -> dict[str, list[Clip]]:
+    groups: dict[str, list[Clip]] = {}
+    for clip in clips:
+        groups.setdefault(clip.youtube_id, []).append(clip)
+    return groups
 
 
 def _as_media(name: MediaName, path: str) -> str:

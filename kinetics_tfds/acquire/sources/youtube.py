@@ -14,7 +14,7 @@ import random
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit
@@ -59,8 +59,6 @@ class YouTube:
         max_gb: give up videos larger than this.
         options: further options of `yt_dlp.YoutubeDL`, which win over all others.
     """
-
-    kind: ClassVar[str] = "youtube"
 
     name: str = "youtube"
     rate_limit: RateLimit = GUEST_RATE_LIMIT

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import itertools
 import threading
+import zipfile
 
 import pytest
 from acquire.archive_maker import make_zip, tar, tar_gz
@@ -12,9 +14,9 @@ from acquire.source_run import make_clips, media, run
 
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.source import FetchContext, PlanContext, StoppedError, Unit
-from kinetics_tfds.acquire.sources.archive_set import Reading
 from kinetics_tfds.acquire.sources.archives import Archives
 from kinetics_tfds.acquire.sources.mirror import Mirror
+from kinetics_tfds.acquire.sources.part_downloads import Reading
 from kinetics_tfds.acquire.sources.web import Web
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import Span
@@ -99,7 +101,7 @@ def test_reading_ends_when_everything_is_found(server, tmp_path):
 def test_a_connection_that_breaks_goes_on_in_the_middle_of_the_archive(server, tmp_path):
     clips = make_clips(60)
     body = tar_gz(members(clips))
-    server.add("/a.tar.gz", body, "reset", "short", "ok")
+    server.add("/a.tar.gz", body, "reset", "short", "ok", etag='"one"')
     results, _ = run(Archives(urls=(f"{server.url}/a.tar.gz",), reading=QUICK), clips, tmp_path)
     check_all(results, clips)
     assert [request.range is None for request in server.requests] == [True, False, False]
@@ -174,101 +176,176 @@ def test_odd_members(tmp_path):
     assert results[clips[5]].reason is Reason.NOT_IN_SOURCE
 
 
-def test_a_member_of_no_use_gives_way_to_a_better_one(tmp_path):
+def test_a_member_of_no_use_gives_way_to_a_better_one(server, tmp_path):
+    """In the same archive or in another, whether or not it is known what that one holds."""
+    clips = make_clips(3)
+    bad, good = (f"{clips[0].id}.mp4", b"<html>"), (f"again/{clips[0].id}.mp4", content_of(clips[0]))
+    server.add("/a.tar", tar([bad, good, *members(clips[1:2]).items()]))
+    server.add("/b.tar", tar([bad, *members(clips[1:2]).items()]))
+    server.add("/c.tar", tar(members(clips)))
+    for names in ("a", "bc"):
+        source = Archives(urls=tuple(f"{server.url}/{name}.tar" for name in names), reading=QUICK, name=names)
+        check_all(run(source, clips[:2], tmp_path / names)[0], clips[:2])
+    results, units = run(source, clips[:1], tmp_path / "bc")
+    check_all(results, clips[:1])
+    assert units[0].key.endswith("b.tar")
+
+
+def test_a_damaged_member_of_a_zip_leaves_the_others(tmp_path):
+    clips = make_clips(3)
+    data = bytearray(make_zip(members(clips), zipfile.ZIP_STORED))
+    data[data.index(content_of(clips[1])) + 500] ^= 1
+    (tmp_path / "a.zip").write_bytes(data)
+    results, _ = run(Archives(paths=(tmp_path / "a.zip",)), clips, tmp_path)
+    check_all(results, [clips[0], clips[2]])
+    assert results[clips[1]].reason is Reason.DAMAGED
+
+
+def test_members_that_are_too_large(tmp_path):
     clips = make_clips(2)
-    (tmp_path / "a.tar").write_bytes(tar({f"{clips[0].id}.mp4": b"<html>"}))
-    (tmp_path / "b.tar").write_bytes(tar(members(clips)))
-    source = Archives(paths=(tmp_path / "a.tar", tmp_path / "b.tar"), reading=Reading(streams=1))
-    check_all(run(source, clips, tmp_path)[0], clips)
+    (tmp_path / "a.tar").write_bytes(tar({f"{clips[0].id}.mp4": media(0, 200_000)} | members(clips[1:])))
+    source = Archives(paths=(tmp_path / "a.tar",), reading=Reading(max_clip_gb=1e-4))
+    results, _ = run(source, clips, tmp_path)
+    assert results[clips[0]].reason is Reason.TOO_LARGE
+    check_all(results, clips[1:])
 
 
-def test_a_stopping_run_stops_every_stream(server, tmp_path):
-    clips = make_clips(40)
-    for number in range(4):
-        server.add(f"/{number}.tar", tar(members(clips[10 * number : 10 * number + 10])), "drip:0.0005")
-    source = Archives(urls=tuple(f"{server.url}/{number}.tar" for number in range(4)), reading=QUICK)
-    stop = threading.Event()
+def stopped_after(calls):
+    """Returns a `check` that ends the run at that call."""
+    left = iter(range(calls))
 
     def check():
-        if stop.is_set():
+        if next(left, None) is None:
             raise StoppedError("stopped", "go on")
 
-    (unit,) = source.plan(clips, PlanContext("kinetics600", tmp_path))
-    assert isinstance(unit, Unit)
-    before = threading.active_count()
-    iterator = source.fetch(unit, FetchContext(tmp_path, check=check))
-    assert len(list(itertools.islice(iterator, 3))) == 3
-    stop.set()
-    with pytest.raises(StoppedError):
-        list(iterator)
-    # A generator that is closed half-way ends its threads as well.
-    stop.clear()
-    iterator = source.fetch(unit, FetchContext(tmp_path, check=check))
-    next(iterator)
-    iterator.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("archive-")]
-    assert threading.active_count() <= before + 10  # the server's own
+    return check
 
 
-def read_until_stopped(source, clips, folder, count):
-    """Fetches `count` clips and then stops, as a run that is ended does."""
+def fetch_until_stopped(source, clips, folder, calls):
     folder.mkdir()
     (unit,) = source.plan(clips, PlanContext("kinetics600", folder.parent / "cache"))
     assert isinstance(unit, Unit)
-    iterator = source.fetch(unit, FetchContext(folder, cache=folder.parent / "cache"))
-    taken = [clip for item in itertools.islice(iterator, count) for clip in item.clips]
+    context = FetchContext(folder, check=stopped_after(calls), cache=folder.parent / "cache", version="kinetics600")
+    with pytest.raises(StoppedError):
+        list(source.fetch(unit, context))
+
+
+def test_a_stopping_run_ends_every_download(server, tmp_path):
+    clips = make_clips(40)
+    for number in range(4):
+        part = tar(members(clips[10 * number : 10 * number + 10]))
+        server.add(f"/{number}.tar", part, "stall:9" if number % 2 else "drip:0.001")
+    source = Archives(urls=tuple(f"{server.url}/{number}.tar" for number in range(4)), reading=QUICK)
+    fetch_until_stopped(source, clips, tmp_path / "first", 3)
+    # Nor does a generator that is closed half-way leave one behind.
+    server.add("/0.tar", server.resources["/0.tar"].body)
+    (unit,) = source.plan(clips, PlanContext("kinetics600", tmp_path))
+    iterator = source.fetch(unit, FetchContext(tmp_path, version="kinetics600"))
+    next(iterator)
     iterator.close()
-    return taken
+    assert not [thread for thread in threading.enumerate() if thread.name == "archive-part"]
 
 
 @pytest.mark.parametrize("etag", [None, '"one"'])
 def test_a_run_that_was_ended_goes_on_in_the_middle_of_the_archive(server, tmp_path, etag):
-    clips = make_clips(400)
+    clips = make_clips(100)
     body = tar_gz(members(clips))
     server.add("/a.tar.gz", body, etag=etag)
-    source = Archives(urls=(f"{server.url}/a.tar.gz",), reading=Reading(streams=1))
-    taken = read_until_stopped(source, clips, tmp_path / "first", 100)
-    results, _ = run(source, [clip for clip in clips if clip not in taken], tmp_path)
+    source = Archives(urls=(f"{server.url}/a.tar.gz",), reading=QUICK)
+    fetch_until_stopped(source, clips, tmp_path / "first", 5)
+    results, _ = run(source, clips, tmp_path)
     check_all(results, results)
-    assert len(server.requests) == 2
-    assert 500_000 < int(server.requests[1].range.removeprefix("bytes=").rstrip("-")) < len(body)
+    first, second = server.requests
+    assert first.range is None
+    assert (second.range is None) is (etag is None)
     assert not list((tmp_path / "cache").glob("partial-*"))
 
 
 def test_what_was_kept_of_another_state_of_the_archive_is_dropped(server, tmp_path):
-    clips = make_clips(400)
-    server.add("/a.tar.gz", tar_gz(members(clips)), "ok", "changed", "ok", etag='"one"')
-    source = Archives(urls=(f"{server.url}/a.tar.gz",), reading=Reading(streams=1))
-    taken = read_until_stopped(source, clips, tmp_path / "first", 10)
-    left = [clip for clip in clips if clip not in taken]
-    results, _ = run(source, left, tmp_path)
-    failed = [clip for clip in left if not hasattr(results[clip], "content")]
-    assert {results[clip].reason for clip in failed} == {Reason.INCOMPLETE}
-    check_all(run(source, failed, tmp_path)[0], failed)
+    clips = make_clips(100)
+    server.add("/a.tar.gz", tar_gz(members(clips)), etag='"one"')
+    source = Archives(urls=(f"{server.url}/a.tar.gz",), reading=QUICK)
+    fetch_until_stopped(source, clips, tmp_path / "first", 5)
+    server.add("/a.tar.gz", tar(members(clips)), etag='"two"')
+    check_all(run(source, clips, tmp_path)[0], clips)
 
 
 def test_kept_bytes_that_were_spoilt_are_no_verdict_on_the_archive(server, tmp_path):
-    clips = make_clips(400)
-    server.add("/a.tar.gz", tar_gz(members(clips)))
-    source = Archives(urls=(f"{server.url}/a.tar.gz",), reading=Reading(streams=1))
-    taken = read_until_stopped(source, clips, tmp_path / "first", 10)
+    clips = make_clips(100)
+    server.add("/a.tar.gz", tar_gz(members(clips)), etag='"one"')
+    source = Archives(urls=(f"{server.url}/a.tar.gz",), reading=QUICK)
+    fetch_until_stopped(source, clips, tmp_path / "first", 5)
     (kept,) = (tmp_path / "cache").glob("partial-*.part")
     data = bytearray(kept.read_bytes())
     data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)  # zeros, as after a power cut
     kept.write_bytes(data)
-    left = [clip for clip in clips if clip not in taken]
-    results, _ = run(source, left, tmp_path)
-    failed = [clip for clip in left if not hasattr(results[clip], "content")]
+    results, _ = run(source, clips, tmp_path)
+    failed = [clip for clip in clips if not hasattr(results[clip], "content")]
     assert {results[clip].reason for clip in failed} == {Reason.INCOMPLETE}
     check_all(run(source, failed, tmp_path)[0], failed)
 
 
 def test_nothing_is_kept_where_that_is_not_wanted(server, tmp_path):
-    clips = make_clips(400)
-    server.add("/a.tar.gz", tar_gz(members(clips)))
-    source = Archives(urls=(f"{server.url}/a.tar.gz",), reading=Reading(streams=1, keep_partial=False))
-    read_until_stopped(source, clips, tmp_path / "first", 10)
+    clips = make_clips(100)
+    server.add("/a.tar.gz", tar_gz(members(clips)), etag='"one"')
+    source = Archives(urls=(f"{server.url}/a.tar.gz",), reading=Reading(keep_partial=False))
+    fetch_until_stopped(source, clips, tmp_path / "first", 5)
     assert not list(tmp_path.glob("cache/partial-*"))
+    check_all(run(source, clips, tmp_path)[0], clips)
+
+
+def test_two_runs_on_one_machine_do_not_share_a_download(server, tmp_path):
+    clips = make_clips(20)
+    server.add("/a.tar", tar(members(clips)), "slow:0.3")
+    source = Archives(urls=(f"{server.url}/a.tar",), reading=QUICK)
+    runs = [concurrent.futures.Future() for _ in range(3)]
+
+    def go(number, future):
+        (tmp_path / f"{number}").mkdir()
+        future.set_result(run(source, clips, tmp_path / f"{number}", cache=tmp_path / "cache")[0])
+
+    threads = [threading.Thread(target=go, args=pair) for pair in enumerate(runs)]
+    for thread in threads:
+        thread.start()
+    for each in runs:
+        check_all(each.result(60), clips)
+
+
+@pytest.mark.parametrize("where", ["folder", "server"])
+def test_a_split_archive_is_read_as_one(server, tmp_path, where):
+    clips = make_clips(30)
+    body = tar_gz(members(clips))
+    cuts = [0, 100, 200_000, 200_001, len(body)]
+    parts = {f"k.tar.gz.{n:04d}": body[a:b] for n, (a, b) in enumerate(itertools.pairwise(cuts))}
+    for name, part in parts.items():
+        (tmp_path / "tars").mkdir(exist_ok=True)
+        (tmp_path / "tars" / name).write_bytes(part)
+        server.add(f"/{name}", part, *(["503", "ok"] if where == "server" and name.endswith("2") else []))
+    (tmp_path / "tars" / "other.zip").write_bytes(make_zip(members(clips[:1])))
+    source = Archives(paths=(tmp_path / "tars",))
+    if where == "server":
+        source = Archives(urls=tuple(f"{server.url}/{name}" for name in sorted(parts, reverse=True)), reading=QUICK)
+        results, _ = run(source, clips, tmp_path)  # one part fails, for a moment
+        failed = [clip for clip in clips if not hasattr(results[clip], "content")]
+        assert {results[clip].reason for clip in failed} == {Reason.SERVER_ERROR}
+    check_all(run(source, clips, tmp_path)[0], clips)
+    assert not list(tmp_path.glob("cache/partial-*"))
+
+
+def test_a_split_archive_whose_last_part_is_missing_is_not_damaged_for_good(tmp_path):
+    clips = make_clips(30)
+    body = tar_gz(members(clips))
+    (tmp_path / "k.tar.gz.aa").write_bytes(body[:300_000])
+    source = Archives(paths=(tmp_path / "k.tar.gz.aa",))
+    results, _ = run(source, clips, tmp_path)
+    assert {result.reason for result in results.values() if not hasattr(result, "content")} == {Reason.INCOMPLETE}
+
+
+def test_a_file_without_length_that_was_cut_is_not_damaged_for_good(server, tmp_path):
+    clips = make_clips(30)
+    server.add("/a.tar", tar(members(clips)), "short", unsized=True)
+    results, _ = run(Archives(urls=(f"{server.url}/a.tar",), reading=QUICK), clips, tmp_path)
+    assert {result.reason for result in results.values() if not hasattr(result, "content")} == {Reason.INCOMPLETE}
 
 
 def test_archives_named_for_classes_are_read_for_their_class_alone(server, tmp_path):
@@ -327,11 +404,24 @@ def test_ones_own_index_with_relative_names(server, tmp_path):
     check_all(run(source, clips, tmp_path, "kinetics700")[0], clips)
 
 
-@pytest.mark.parametrize("behaviour", ["404", "html", "stall:4"])
-def test_an_index_that_cannot_be_read(server, tmp_path, behaviour):
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        ("404", Reason.UNEXPECTED),
+        ("html", Reason.UNEXPECTED),
+        ("stall:4", Reason.TIMEOUT),
+        ("429:9", Reason.RATE_LIMITED),
+    ],
+)
+def test_an_index_that_fails_costs_its_own_rows(server, tmp_path, behaviour, reason):
+    train, val = make_clips(1), make_clips(1, Split.VALIDATION, mark="v")
     server.add("/600/train/k600_train_path.txt", b"x", behaviour)
-    with pytest.raises(AcquireError, match="index"):
-        run(Mirror(base=server.url, reading=QUICK), make_clips(1), tmp_path)
+    server.add("/600/val/k600_val_path.txt", f"{server.url}/v.tar".encode())
+    server.add("/v.tar", tar(members(val)))
+    results, _ = run(Mirror(base=server.url, reading=QUICK), [*train, *val], tmp_path)
+    check_all(results, val)
+    assert results[train[0]].reason is reason  # never a final one: an index is not a clip
+    assert "index" in results[train[0]].message
 
 
 def test_settings_that_cannot_work(tmp_path):

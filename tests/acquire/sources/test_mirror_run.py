@@ -11,9 +11,9 @@ from kinetics_tfds.acquire.config import AcquireConfig, RetrySettings
 from kinetics_tfds.acquire.ledger.ledger import read_ledger
 from kinetics_tfds.acquire.outcome import Reason
 from kinetics_tfds.acquire.run.passes import Run, acquire
-from kinetics_tfds.acquire.sources.archive_set import Reading
 from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.acquire.sources.mirror import Mirror
+from kinetics_tfds.acquire.sources.part_downloads import Reading
 from kinetics_tfds.acquire.sources.web import Web
 from kinetics_tfds.acquire.store.clip_store import open_store
 from kinetics_tfds.annotations.clip import Clip, Split

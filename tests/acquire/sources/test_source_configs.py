@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kinetics_tfds.acquire.config import read_config
-from kinetics_tfds.acquire.sources.archive_set import Reading
 from kinetics_tfds.acquire.sources.archives import Archives
 from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.acquire.sources.http import Http
 from kinetics_tfds.acquire.sources.mirror import Mirror
+from kinetics_tfds.acquire.sources.part_downloads import Reading
 from kinetics_tfds.acquire.sources.web import Web
 from kinetics_tfds.errors import ConfigError
 

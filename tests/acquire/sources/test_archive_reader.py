@@ -6,23 +6,17 @@ import contextlib
 import gzip
 import io
 import random
+import re
 import tarfile
 import zipfile
+import zlib
 
 import pytest
 from acquire.archive_maker import make_zip, special, tar, tar_gz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinetics_tfds.acquire.outcome import Reason
-from kinetics_tfds.acquire.sources.members import (
-    DAMAGE,
-    ArchiveError,
-    MemberError,
-    NotAnArchiveError,
-    copy_member,
-    read_members,
-)
+from kinetics_tfds.acquire.sources.archive_reader import DAMAGE, ArchiveError, NotAnArchiveError, read_members
 
 MP4 = b"\x00\x00\x00\x20ftypisom" + random.Random(0).randbytes(50_000)
 WEBM = b"\x1a\x45\xdf\xa3" + b"\x00" * 20 + b"webm" + random.Random(1).randbytes(5000)
@@ -34,11 +28,15 @@ def names_of(data: bytes, limit: int = GB) -> list[str]:
     return [member.name for member in read_members(io.BufferedReader(io.BytesIO(data)), limit)]
 
 
-def copies_of(data: bytes, folder, limit: int = GB) -> dict[str, bytes]:
-    found = {}
-    for number, member in enumerate(read_members(io.BufferedReader(io.BytesIO(data)), GB)):
-        path = copy_member(member, folder / str(number), limit, lambda: None)
-        found[member.name] = path.read_bytes()
+def copies_of(data: bytes, found: dict[str, bytes] | None = None) -> dict[str, bytes]:
+    """Returns the contents of all members; adds them to `found` one by one, where damage may end it."""
+    found = {} if found is None else found
+    for member in read_members(io.BufferedReader(io.BytesIO(data)), GB):
+        with member.open() as file:
+            content = file.read()
+        if len(content) != member.size:
+            raise EOFError
+        found[member.name] = content
     return found
 
 
@@ -56,52 +54,38 @@ def copies_of(data: bytes, folder, limit: int = GB) -> dict[str, bytes]:
     ],
     ids=["pax", "gnu", "ustar", "gz", "zip", "stored zip", "parts"],
 )
-def test_every_form_is_read(data, tmp_path):
-    assert copies_of(data, tmp_path) == FILES
+def test_every_form_is_read(data):
+    assert copies_of(data) == FILES
 
 
-def test_a_tar_from_before_the_magic_word(tmp_path):
+def test_a_tar_from_before_the_magic_word():
     old = bytearray(tar({"abcdefghij0_0_10.mp4": MP4}, format=tarfile.USTAR_FORMAT))
     old[257:265] = b"\0" * 8
     old[148:156] = b" " * 8
     old[148:156] = b"%06o\0 " % sum(old[:512])
-    assert copies_of(bytes(old), tmp_path) == {"abcdefghij0_0_10.mp4": MP4}
+    assert copies_of(bytes(old)) == {"abcdefghij0_0_10.mp4": MP4}
 
 
-def test_suffixes_tell_the_truth(tmp_path):
-    copies_of(tar_gz(FILES), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.mp4", "1.mp4", "2.webm"]
-
-
-@pytest.mark.parametrize(
-    ("data", "what"),
-    [
-        (b"<!DOCTYPE html><html>", "a web page"),
-        (b"", "an empty file"),
-        (MP4, "no media container"),
-        (b"\0" * 600, "no media"),
-    ],
-)
-def test_what_is_no_archive(data, what):
-    with pytest.raises(NotAnArchiveError, match=what if data != MP4 else "it is"):
+@pytest.mark.parametrize("data", [b"<!DOCTYPE html><html>", b"", MP4, b"\0" * 600])
+def test_what_is_no_archive(data):
+    with pytest.raises(NotAnArchiveError, match=re.escape(repr(data[:16]))):
         names_of(data)
 
 
 @pytest.mark.parametrize("make", [tar, tar_gz, make_zip])
-def test_cut_anywhere_an_archive_is_truncated_and_its_whole_members_are_sound(make, tmp_path):
+def test_cut_anywhere_an_archive_is_truncated_and_its_whole_members_are_intact(make):
     data = make(FILES)
     end = sum(512 + -(-len(content) // 512) * 512 for content in FILES.values()) if make is tar else len(data)
     for cut in random.Random(0).sample(range(1, end), 40):
-        found = {}
-
-        def copy_all(cut=cut, found=found):
-            for number, member in enumerate(read_members(io.BufferedReader(io.BytesIO(data[:cut])), GB)):
-                path = copy_member(member, tmp_path / str(number), GB, lambda: None)
-                found[member.name] = path.read_bytes()
-
-        with pytest.raises(ArchiveError):
-            copy_all()
+        found: dict[str, bytes] = {}
+        with pytest.raises(DAMAGE):
+            copies_of(data[:cut], found)
         assert found.items() <= FILES.items()
+        if make is tar_gz:
+            unpacked = len(zlib.decompressobj(31).decompress(data[:cut]))
+            with tarfile.open(fileobj=io.BytesIO(tar(FILES))) as archive:
+                whole = [info.name for info in archive if info.offset_data + info.size <= unpacked]
+            assert list(found) == whole  # not even the last one before the damage is lost
 
 
 def test_a_header_damaged_half_way_is_not_the_end():
@@ -115,7 +99,7 @@ def test_a_header_damaged_half_way_is_not_the_end():
 def test_a_wrong_checksum_is_noticed():
     data = bytearray(tar_gz(FILES))
     data[-8] ^= 1
-    with pytest.raises(ArchiveError, match="damaged"):
+    with pytest.raises(gzip.BadGzipFile):
         names_of(bytes(data))
 
 
@@ -139,21 +123,6 @@ def test_only_regular_files_are_handed_out():
     assert names_of(data.getvalue()) == ["abcdefghij1.mp4"]
 
 
-def test_hostile_names_reach_no_path(tmp_path):
-    hostile = {
-        "../../../tmp/evil.mp4": MP4,
-        "/etc/cron.d/evil.mp4": MP4,
-        "a\\..\\evil.mp4": MP4,
-        "x" * 5000 + ".mp4": MP4,
-    }
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    for data in (tar(hostile), make_zip(hostile)):
-        assert len(copies_of(data, folder)) == 4
-    assert sorted(path.name for path in folder.iterdir()) == ["0.mp4", "1.mp4", "2.mp4", "3.mp4"]
-    assert [path.name for path in tmp_path.iterdir()] == ["scratch"]
-
-
 @pytest.mark.parametrize("type", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
 def test_a_header_that_wants_all_memory_is_refused(type):
     info = special("x", type)
@@ -173,15 +142,35 @@ def test_a_bomb_is_left_when_it_is_too_large():
         names_of(make_zip({"a.mp4": b"\0" * 50_000_000}), limit=10_000_000)
 
 
-def test_members_that_are_too_large_or_no_media(tmp_path):
-    big, page = tar({"a.mp4": MP4}), tar({"a.mp4": b"<html>"})
-    with pytest.raises(MemberError) as caught:
-        copies_of(big, tmp_path, limit=1000)
-    assert caught.value.outcome.reason is Reason.TOO_LARGE
-    with pytest.raises(MemberError) as caught:
-        copies_of(page, tmp_path)
-    assert caught.value.outcome.reason is Reason.DAMAGED
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_declared_size_beyond_the_limit_is_refused_by_the_header(format):
+    """A plain tar of 2^60 bytes: its reader would wait for all of them, and a socket or a gzip stream can give them."""
+    info = tarfile.TarInfo("abcdefghij3_0_10.mp4")
+    info.size = 1 << 60
+    read = []
+
+    class Endless(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            start = sum(read)
+            part = data[start : start + len(buffer)] or bytes(len(buffer))
+            buffer[: len(part)] = part
+            read.append(len(part))
+            assert sum(read) < 10_000_000
+            return len(part)
+
+    data = tar({"abcdefghij0.mp4": MP4})[: 512 + -(-len(MP4) // 512) * 512] + info.tobuf(format)
+    members = read_members(io.BufferedReader(Endless()), GB)
+    assert next(members).name == "abcdefghij0.mp4"
+    with pytest.raises(ArchiveError, match="unpacks to more"):
+        next(members)
+
+
+def test_names_need_not_be_utf8():
+    names = ["cl\udcfc\udcff/abcdefghij0_0_10.mp4", "x.mp4"]  # bytes that are no UTF-8, as Python keeps them
+    assert names_of(tar(dict.fromkeys(names, MP4), format=tarfile.GNU_FORMAT)) == names
 
 
 @settings(max_examples=200, deadline=None)
@@ -191,7 +180,7 @@ def test_no_bytes_break_the_reader(data):
     place = data.draw(st.integers(0, len(sound) - 1))
     noise = data.draw(st.binary(min_size=1, max_size=64))
     broken = sound[:place] + noise + sound[place + len(noise) :]
-    with contextlib.suppress(ArchiveError, *DAMAGE):  # a member's own stream raises what `copy_member` then names
+    with contextlib.suppress(*DAMAGE):
         for member in read_members(io.BufferedReader(io.BytesIO(broken)), GB):
             with member.open() as file:
                 file.read(100)
