@@ -86,6 +86,7 @@ class Worker:
             AcquireError: the run cannot go on (disk full, refusals, a signal). What was in flight is not recorded.
             WorkerError: the processes that cut are killed from outside again and again.
         """
+        self.check()  # before a thread of several finds room because another is looking
         counts: collections.Counter[OutcomeClass] = collections.Counter()
         iterator, lock = iter(items), threading.Lock()
 
