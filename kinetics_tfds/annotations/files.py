@@ -23,7 +23,7 @@ from kinetics_tfds.file_systems import open_file
 MAX_LIST_BYTES = 1 << 29
 MAX_ARCHIVE_BYTES = 1 << 31
 _MAX_MEMBERS = 10_000
-_MEDIA_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
+_MEDIA_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".3gp", ".mpg")
 
 
 class OpenList(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 from kinetics_tfds.errors import AnnotationError
 
 _MAX_ENTRY = 1 << 20  # characters; a real entry has about 250
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str)  # Python refuses to make numbers of thousands of digits
 _KEY = re.compile(r'\s*(?P<opener>[{,])\s*(?P<key>"[^"\\]{0,200}")\s*:\s*')
 _END = re.compile(r"\s*\{?\s*\}\s*")
 
@@ -35,7 +35,8 @@ def read_json(
         try:
             annotation = entry["annotations"]
             start, end = annotation["segment"]
-            yield line, annotation.get("label") or "", youtube_id, str(start), str(end), entry.get("subset") or ""
+            label, subset = annotation.get("label") or "", entry.get("subset") or ""
+            yield line, str(label), youtube_id, str(start), str(end), str(subset)
         except (KeyError, TypeError, ValueError, AttributeError):
             on_bad_line(line, f"the entry {youtube_id!r} has no annotations with a segment of two times")
 

@@ -31,6 +31,7 @@ from kinetics_tfds.errors import AnnotationError
 # A file is refused if more rows than this are left out, whichever is more.
 MAX_LEFT_OUT_ROWS = 5
 MAX_LEFT_OUT_SHARE = 0.01
+_MOST_LEFT_OUT_ROWS = 50_000
 
 _DAMAGE = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, csv.Error, RuntimeError)
 
@@ -134,6 +135,9 @@ def _read_list(opened: OpenList, version: KineticsVersion, merger: _Merger) -> N
 
     def leave_out(line: int, detail: str, kind: WarningKind = WarningKind.BAD_LINE) -> None:
         left_out.append(RowWarning(kind, path, line, detail))
+        if len(left_out) > _MOST_LEFT_OUT_ROWS:  # whatever follows, these are more than a hundredth of any list
+            _refuse_other_version(SourceFile(path), checker, version)
+            _refuse_odd_file(SourceFile(path, rows=line), left_out, version)
 
     try:
         for row in read_rows(text, path, leave_out):

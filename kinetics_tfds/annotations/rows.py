@@ -40,12 +40,16 @@ class NotAListError(Exception):
 _HEAD = 1 << 16  # characters
 _LONGEST_LINE = 1 << 16
 _SAMPLE_LINES = 50
+_LONGEST_PATH_ROW = 4096
+_MOST_LINES = 4_000_000
 _NUMBER = r"-?(?:\d+(?:\.\d*)?|nan|inf)"
 _SPACED = re.compile(
     rf"(?:(?P<label>.+?)\s+)?(?P<id>{VIDEO_ID.pattern})\s+(?P<start>{_NUMBER})\s+(?P<end>{_NUMBER})(?:\s+(?P<tail>.+))?",
     re.IGNORECASE,
 )
-_PATH_ROW = re.compile(r"https?://\S+|\S.*\.(?:mp4|mkv|webm|avi|mov)\b.*|\S+(?:[\s,]+\d+){1,2}", re.IGNORECASE)
+_PATH_ROW = re.compile(
+    r"https?://\S+|\S.*\.(?:mp4|mkv|webm|avi|mov|m4v|3gp|mpg)\b.*|\S+(?:[\s,]+\d+){1,2}", re.IGNORECASE
+)
 
 # Headers, letters only. The long ones are those of the first release of Kinetics-400.
 _HEADERS = {
@@ -94,7 +98,18 @@ def read_rows(text: IO[str], path: str, on_bad_line: OnBadLine) -> Iterator[RawR
     head += text.readline(_LONGEST_LINE)
     sample = [line for line in io.StringIO(head, newline="") if line.strip()][:_SAMPLE_LINES]
     lines = itertools.chain(io.StringIO(head, newline=""), iter(lambda: text.readline(_LONGEST_LINE), ""))
-    return _read_table(lines, sample, path, on_bad_line)
+    return _read_table(_counted(lines, path), sample, path, on_bad_line)
+
+
+def _counted(lines: Iterable[str], path: str) -> Iterator[str]:
+    """Stops at more lines than any list has: 3 MB of compressed line feeds unpack to half a billion."""
+    for number, line in enumerate(lines):
+        if number == _MOST_LINES:
+            raise AnnotationError(
+                f"{path} has more than {_MOST_LINES:,} lines; the longest list of Kinetics has 650,000.",
+                "Check where the file comes from, and download it again from an official source.",
+            )
+        yield line
 
 
 def _read_table(lines: Iterable[str], sample: Sequence[str], path: str, on_bad_line: OnBadLine) -> Iterator[RawRow]:
@@ -107,9 +122,9 @@ def _read_table(lines: Iterable[str], sample: Sequence[str], path: str, on_bad_l
         if columns := _columns_of_values(fields):
             return _read_delimited(lines, delimiter, columns, False, on_bad_line)
     header = _columns_of_header(sample[0].split(), path) is not None
-    if any(_SPACED.fullmatch(line.strip()) for line in sample) or (header and len(sample) == 1):
+    if any(_match_spaced(line) for line in sample) or (header and len(sample) == 1):
         return _read_spaced(lines, header, on_bad_line)
-    if all(_PATH_ROW.fullmatch(line.strip()) for line in sample):
+    if all(_PATH_ROW.fullmatch(line.strip()[:_LONGEST_PATH_ROW]) for line in sample):
         raise NotAListError("a list of files, not of annotation rows")
     raise AnnotationError(
         f"{path} has no rows of a known form; its first line is {sample[0].strip()[:100]!r}.",
@@ -183,6 +198,11 @@ def _closed_quotes(lines: Iterable[str], on_bad_line: OnBadLine) -> Iterator[str
         yield line
 
 
+def _match_spaced(line: str) -> re.Match[str] | None:
+    # With one space between words, each of them is looked at once.
+    return _SPACED.fullmatch(" ".join(line.split()))
+
+
 def _read_spaced(lines: Iterable[str], header: bool, on_bad_line: OnBadLine) -> Iterator[RawRow]:
     """Rows whose values are separated by spaces, as are the words of their labels."""
     for number, line in enumerate(lines, 1):
@@ -192,7 +212,7 @@ def _read_spaced(lines: Iterable[str], header: bool, on_bad_line: OnBadLine) -> 
         if header:
             header = False
             continue
-        match = _SPACED.fullmatch(text)
+        match = _match_spaced(text)
         if match is None:
             on_bad_line(number, f"not of the form of the other rows: {text[:80]!r}")
             continue

@@ -12,6 +12,9 @@ from kinetics_tfds.file_systems import is_local, open_file
 
 _TYPES = {
     ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".3gp": "video/3gpp",
+    ".mpg": "video/mpeg",
     ".mov": "video/mp4",  # browsers refuse video/quicktime, and play what is in it
     ".webm": "video/webm",
     ".mkv": "video/webm",  # likewise: both are Matroska

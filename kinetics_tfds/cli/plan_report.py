@@ -68,6 +68,7 @@ def describe_inputs(inputs: Any, plans: Mapping[Any, Any]) -> dict[str, Any]:
         ),
         "ignored_lists": _some(each for each in ignored if each is not None),
         "skipped": dict(listing.skipped),
+        "ignored_endings": listing.ignored_endings,
         "unreadable": _some(listing.unreadable),
     }
 
@@ -152,8 +153,10 @@ def format_report(report: Mapping[str, Any]) -> str:
         if report[key]["count"]:
             examples = (f"  {printable(line)}" for line in report[key]["examples"])
             lines += ["", f"{title}: {report[key]['count']:,}", *examples]
-    if report["skipped"]:
-        lines += ["", "Passed over: " + ", ".join(f"{count:,} {why}" for why, count in report["skipped"].items())]
+    for key, title in (("skipped", "Passed over"), ("ignored_endings", "Ignored for their endings")):
+        if report[key]:
+            counts = (f"{count:,} {printable(what)}" for what, count in report[key].items())
+            lines += ["", f"{title}: {', '.join(counts)}"]
     if "sample_decode" in report:
         lines += ["", *_cost(report)]
     return "\n".join(lines)

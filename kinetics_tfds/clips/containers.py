@@ -17,6 +17,7 @@ class Container(enum.StrEnum):
     MOV = "mov"  # MP4 too
     MATROSKA = "matroska"  # WebM too
     AVI = "avi"
+    MPEG = "mpeg"  # program streams
 
 
 def sniff_container(head: bytes) -> Container | None:
@@ -27,6 +28,8 @@ def sniff_container(head: bytes) -> Container | None:
         return Container.MATROSKA
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return Container.AVI
+    if head[:4] == b"\0\0\1\xba":
+        return Container.MPEG
     return None
 
 
@@ -41,4 +44,4 @@ def container_suffix(head: bytes) -> str | None:
         return ".mov" if head[8:12] == b"qt  " else ".mp4"
     if kind is Container.MATROSKA:
         return ".webm" if b"webm" in head[:HEAD_BYTES] else ".mkv"
-    return ".avi" if kind is Container.AVI else None
+    return {Container.AVI: ".avi", Container.MPEG: ".mpg", None: None}[kind]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import posixpath
 from collections.abc import Mapping
 
+from kinetics_tfds.annotations.names import is_annotation_file
+
 # In the order in which containers are preferred where one clip lies in several files.
-MEDIA_SUFFIXES: tuple[str, ...] = (".mp4", ".mkv", ".webm", ".mov", ".avi")
+MEDIA_SUFFIXES: tuple[str, ...] = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".3gp", ".mpg")
 
 _TEMPORARY_SUFFIXES = (".part", ".ytdl", ".tmp", ".temp", ".partial", ".crdownload", ".incomplete", "~")
 # Folders that archivers and network disks add: their files only look like clips.
@@ -33,6 +36,13 @@ class Listing:
     others: tuple[str, ...]
     skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
+
+    @property
+    def ignored_endings(self) -> dict[str, int]:
+        """How many files end neither like media nor like a list, by ending, the most frequent first."""
+        names = (path.rpartition("/")[2] for path in self.others if not is_annotation_file(path))
+        endings = collections.Counter(posixpath.splitext(name)[1].lower() or "no ending" for name in names)
+        return dict(endings.most_common())
 
 
 class ListingBuilder:

@@ -66,6 +66,9 @@ class Inputs:
                 f"  {len(matches.label_conflicts):,} files lie in another class's folder than their row says (the row "
                 f"counts): {printable(each.path)} is {each.clip.label!r}"
             )
+        if endings := self.listing.ignored_endings:
+            some = ", ".join(f"{count:,} {ending}" for ending, count in list(endings.items())[:5])
+            lines.append(f"  ignored for their endings: {printable(some)}")
         lines += [f"  not readable: {printable(folder)}" for folder in self.listing.unreadable[:5]]
         return "\n".join(lines)
 

@@ -28,7 +28,13 @@ class AudioTrack:
         self.stream = stream
         self._rate = rate
         self._source_rate = stream.codec_context.sample_rate or rate
+        self._since: Fraction | None = None
+        self._until: Fraction | None = None
         self.restart()
+
+    def keep(self, since: Fraction | None, until: Fraction) -> None:
+        """Says which seconds may be asked for, so that a file may hold hours of audio; None for all from the first."""
+        self._since, self._until = since, until
 
     def restart(self) -> None:
         """Forgets what was read; called after a seek."""
@@ -49,6 +55,8 @@ class AudioTrack:
             Damaged: the packet does not decode.
         """
         self._packets += 1
+        if self._until is not None and self.reaches(self._until):
+            return
         try:
             frames = packet.decode()
         except MemoryError:
@@ -67,8 +75,9 @@ class AudioTrack:
         if self._reached is not None and abs(time - self._reached) < _SLACK:
             time = self._reached
         mono = self._to_mono(frame)
-        self._blocks.append((time, mono))
         self._reached = time + Fraction(len(mono), self._source_rate)
+        if self._since is None or self._reached > self._since:
+            self._blocks.append((time, mono))
 
     def _to_mono(self, frame: av.AudioFrame) -> np.ndarray:
         """Returns float32 [S] at the source's rate."""

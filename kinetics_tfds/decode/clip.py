@@ -28,6 +28,9 @@ cv2.setNumThreads(1)
 # Counts errors for the details of failures, and prints none.
 av.logging.set_level(av.logging.PANIC)
 
+# Of a file that is the clip: how long after its video stream begins the first frame may be shown, if audio is wanted.
+_LATEST_FIRST_FRAME = Fraction(30)
+
 
 def decode_clip(request: DecodeRequest, settings: DecodeSettings, limits: DecodeLimits | None = None) -> DecodedClip:
     """Decodes one clip in this process. Wall time and memory are limited by the pool, the rest here.
@@ -130,6 +133,9 @@ class _ClipDecoder:
         """Reads the clip's frames; returns whether the file goes on beyond its end."""
         complete = False
         start = self._start = self._find_start()
+        if self._audio is not None:
+            first = Fraction(self._media.video.start_time or 0) * self._media.time_base if start is None else start
+            self._audio.keep(start, first + self._length + (_LATEST_FIRST_FRAME if start is None else 0))
         for timed in self._reader.frames(start):
             window = self._window = self._window or self._begin(start, timed)
             if window.structure.flaws:

@@ -209,7 +209,7 @@ def _sniff(path: str) -> Container:
     except OSError as error:
         raise failed(FailureReason.UNREADABLE, error.strerror or type(error).__name__) from error
     if kind is None:
-        raise failed(FailureReason.NOT_MEDIA, "its content is none of MP4, MOV, Matroska, WebM and AVI")
+        raise failed(FailureReason.NOT_MEDIA, "its content is none of MP4, MOV, Matroska, WebM, AVI and MPEG")
     return kind
 
 

@@ -68,6 +68,8 @@ def check_structure(path: str, kind: Container, start: float = 0.0, end: float =
         size = os.fstat(file.fileno()).st_size
         if kind is Container.MATROSKA:
             return _Matroska(file, size, start, end).check()
+        if kind is Container.MPEG:
+            return Structure()  # it says nothing of the whole file
         return Structure(_avi_truncation(file, size) if kind is Container.AVI else _mov_truncation(file, size))
 
 

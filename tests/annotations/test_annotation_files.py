@@ -193,3 +193,49 @@ def test_a_remote_file_is_opened_through_its_driver():
         read_annotations("kinetics600", ["memory://lists/val.csv"])
     with pytest.raises(AnnotationError, match="cannot be read"):
         read_annotations("kinetics600", ["nosuch://lists/val.csv"])
+
+
+def test_a_list_of_more_lines_than_any_is_refused_early(tmp_path):
+    """Three megabytes that unpack to half a billion lines kept a processor busy for forty seconds."""
+    feeds = gzip.compress(b"\n" * (1 << 20), mtime=0)
+    path = tmp_path / "train.csv"
+    path.write_bytes(gzip.compress(TEXT.encode(), mtime=0) + feeds * 500)
+    with pytest.raises(AnnotationError, match=r"has more than 4,000,000 lines"):
+        read_annotations("kinetics600", [path])
+
+
+def test_a_list_of_nothing_but_odd_rows_is_refused_early(tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_bytes(gzip.compress(TEXT.encode() + b"nonsense\n" * 3_000_000, mtime=0))
+    with pytest.raises(AnnotationError, match=r"50,001 of 50,202 rows cannot be used \(bad_line 50,001\)"):
+        read_annotations("kinetics600", [path])
+
+
+@pytest.mark.parametrize("row", ["a" + " " * 60_000 + "b", "a b " * 15_000, "," * 60_000, "a" * 60_000])
+def test_long_lines_are_looked_at_once(tmp_path, row):
+    """Where each space may begin what follows a label, a search takes the square of their number."""
+    path = tmp_path / "train.txt"
+    path.write_text(f"{row}\n" * 60)
+    with pytest.raises(AnnotationError, match="no rows of a known form"):
+        read_annotations("kinetics600", [path])
+
+
+def test_numbers_of_thousands_of_digits_in_json_are_odd_times(tmp_path):
+    entries = json.loads(forms.json_by_id(CLIPS))
+    text = json.dumps(entries).replace('"segment": [3.0', f'"segment": [{"9" * 5000}', 1)
+    path = tmp_path / "train.json"
+    path.write_text(text)
+    found = read_annotations("kinetics600", [path])
+    assert len(found.clips) == len(CLIPS) - 1
+    assert [warning.kind for warning in found.warnings] == ["bad_times"]
+
+
+def test_json_values_of_other_kinds_are_odd_rows(tmp_path):
+    entries = json.loads(forms.json_by_id(CLIPS))
+    first, second, *_ = entries.values()
+    first["annotations"]["label"] = 5
+    second["subset"] = {"of": "nothing"}
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(entries))
+    found = read_annotations("kinetics600", [path])
+    assert [warning.kind for warning in found.warnings] == ["unknown_label", "bad_split"]

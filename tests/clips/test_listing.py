@@ -32,6 +32,14 @@ def test_any_depth_and_kinds(tmp_path):
     assert not listing.unreadable
 
 
+def test_every_ending_of_media_counts_and_others_are_counted(tmp_path):
+    media = [f"{CLIP}{ending}" for ending in (".3GP", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".webm")]
+    touch(tmp_path, *media, "a.flv", "b.FLV", "c.wmv", "readme", "kinetics_train.csv")
+    listing = list_folder(tmp_path)
+    assert listing.media == tuple(media)
+    assert listing.ignored_endings == {".flv": 2, ".wmv": 1, "no ending": 1}
+
+
 def test_what_is_skipped_is_counted(tmp_path):
     touch(
         tmp_path,

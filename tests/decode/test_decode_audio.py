@@ -12,6 +12,7 @@ from decoding import decode, images_of
 from media import cached_video, flip_bytes, make_video, picture, remux
 
 from kinetics_tfds.clips.media import Span
+from kinetics_tfds.decode.audio import AudioTrack
 from kinetics_tfds.decode.failure import DecodeError
 
 RATE = 16_000
@@ -166,3 +167,23 @@ def test_damaged_audio_is_found_where_it_is_wanted(tmp_path):
         except DecodeError:
             found += 1
     assert found == 8
+
+
+@pytest.mark.parametrize("span", [Span.TRIMMED, Span.WHOLE])
+def test_audio_that_runs_on_for_hours_takes_no_memory(tmp_path, span, monkeypatch):
+    video = cached_video(seconds=3, width=160, height=128)
+    path = tmp_path / "long.mkv"
+    audio = make_video(tmp_path / "audio.mkv", seconds=90, fps=1, width=16, height=16, audio=True)
+    remux(path, (video, "video"), (audio, "audio"))
+    held = []
+    render = AudioTrack.render
+
+    def note(self, start, duration):
+        held.append(sum(len(block) for _, block in self._blocks) / 48_000)
+        return render(self, start, duration)
+
+    monkeypatch.setattr(AudioTrack, "render", note)
+    clip = decode(path, 1, 3, span=span, audio_rate=8000)
+    assert len(clip.audio) == 16_000
+    assert clip.audio.any()
+    assert held[0] < (40 if span is Span.TRIMMED else 5)  # seconds

@@ -13,12 +13,13 @@ from fractions import Fraction
 
 import av
 import pytest
-from decoding import decode, failure_of
+from decoding import decode, failure_of, images_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from media import cached_video, make_video, picture
+from media import cached_video, make_video, number_of, picture
 
 from kinetics_tfds.clips.containers import Container
+from kinetics_tfds.clips.media import Span
 from kinetics_tfds.decode.probe import probe_media
 from kinetics_tfds.decode.structure import Structure, check_structure
 from kinetics_tfds.decode.types import DecodeFailure, DecodeLimits, FailureReason
@@ -191,6 +192,19 @@ def test_old_codecs_on_the_list_work(tmp_path, codec):
     assert len(decode(path, 0, 1, fps=None).frames) == 30
 
 
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".mpg", "mpeg1video"), (".mpg", "mpeg2video"), (".m4v", "h264"), (".3gp", "h264")]
+)
+def test_old_containers_on_the_list_work(tmp_path, suffix, codec):
+    made = tmp_path / f"made{'.mp4' if codec == 'h264' else suffix}"
+    make_video(made, codec=codec, seconds=2, width=320, height=192, options={"b": "1M", "bf": "2"})
+    path = made.rename(tmp_path / f"clip{suffix}")
+    clip = decode(path, 0, 2, fps=None)
+    assert [number_of(image) for image in images_of(clip)] == list(range(60))
+    part = decode(path, 0.5, 1.5, fps=None, span=Span.WHOLE)
+    assert [number_of(image) for image in images_of(part)] == list(range(15, 45))
+
+
 # What is too large.
 
 SMALL = DecodeLimits(max_pixels=320 * 192)
@@ -264,6 +278,7 @@ def test_structure_of_any_bytes_is_answered(tmp_path, data, kind):
         Container.MOV: b"\0\0\0\x08ftyp",
         Container.MATROSKA: b"\x1aE\xdf\xa3\x80",
         Container.AVI: b"RIFF\0\0\0\0AVI ",
+        Container.MPEG: b"\0\0\1\xba",
     }
     path = tmp_path / "bytes"
     path.write_bytes(heads[kind] + data)
