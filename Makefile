@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help install demo test test-all lint format bench clean
+.PHONY: help install demo test test-all test-torch lint format bench clean
 
 help: ## Say what there is to make.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: lint ## Lint, and run all tests but the slow ones.
 
 test-all: lint ## Lint, and run every test.
 	$(PYTEST)
+
+test-torch: .venv-torch/.installed ## The tests with PyTorch, in an environment of their own (some gigabytes).
+	TF_CPP_MIN_LOG_LEVEL=3 .venv-torch/bin/python -m pytest tests/loader/torch tests/examples/test_train_torch.py
 
 lint: $(INSTALLED) ## ruff, pyright, import-linter.
 	$(BIN)/ruff check .
@@ -39,7 +42,7 @@ bench: $(INSTALLED) ## Measure building and loading side by side with their limi
 	$(BIN)/python benchmarks/load.py
 
 clean: ## Remove .venv, the demo and all caches.
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-torch demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(INSTALLED): setup.py
 	@command -v "$(PYTHON)" >/dev/null || \
@@ -49,4 +52,9 @@ $(INSTALLED): setup.py
 	@test -x $(BIN)/pip || "$(PYTHON)" -m venv --clear $(VENV) || \
 	  { echo "$(PYTHON) cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+.venv-torch/.installed: setup.py $(INSTALLED)
+	$(BIN)/python -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check -e '.[torch]' hypothesis pytest pytest-timeout
 	@touch $@

@@ -41,6 +41,8 @@ INSTALL = [
 EXTRAS = {
     "youtube": ["yt-dlp[default,deno]"],  # a JavaScript runtime beside it; Node 22 or Bun do as well
     "jax": ["jax>=0.10,<0.11"],  # for accelerators as JAX says: pip install "jax[cuda13]" or "jax[tpu]"
+    # loader.torch; where there is no GPU, install PyTorch's build for CPUs first
+    "torch": ["torch>=2.11,<3", "torchdata>=0.11,<0.12"],
     # What `make bench` compares with. decord has no wheel for Macs with Apple's processors; there its row is left out.
     "bench": [
         "decord==0.6.0; platform_machine == 'x86_64' or platform_machine == 'AMD64'",
@@ -59,7 +61,6 @@ EXTRAS = {
         "jax>=0.10,<0.11",
         "nbclient>=0.11,<0.12",
         "pandas>=3,<4",
-        "pyfarmhash>=0.5,<0.6",  # what a loader without TensorFlow makes its seeds of
         "pyright[nodejs]==1.1.414",  # brings its own Node
         "pytest>=9,<10",
         "pytest-timeout>=2.4,<3",
@@ -72,7 +73,10 @@ EXTRAS = {
     ],
 }
 
-EXTRAS["dev"] += EXTRAS["bench"]
+# Reading clips without TensorFlow: seeds are made of FarmHash fingerprints, as TensorFlow makes them.
+WITHOUT_TENSORFLOW = ["pyfarmhash>=0.5,<0.6", "simplejpeg>=1.9,<1.10"]
+EXTRAS["torch"] += WITHOUT_TENSORFLOW
+EXTRAS["dev"] += [*EXTRAS["bench"], *WITHOUT_TENSORFLOW]
 
 setuptools.setup(
     name="kinetics-tfds",

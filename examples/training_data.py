@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +27,7 @@ _SAMPLE = KineticsConfig(name="small_sample", short_side=48, fps=10.0, descripti
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments that both examples have."""
+    """Adds the arguments that all examples have."""
     parser.add_argument(
         "--workdir", type=pathlib.Path, default=pathlib.Path("training"), help="checkpoints, and the sample"
     )
@@ -59,9 +62,27 @@ def open_builder(args: argparse.Namespace) -> Any:
     return builder
 
 
+def prepare_elsewhere(args: argparse.Namespace) -> str:
+    """Returns the folder of the dataset to train on, prepared in a process of its own.
+
+    TensorFlow, which builds it, and PyTorch's compiler do not go together in one process.
+    """
+    words = [f"--{name}={value}" for name, value in vars(args).items() if name in _NAMES and value is not None]
+    command = [sys.executable, __file__, *words]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1]
+
+
+def recipes(args: argparse.Namespace) -> tuple[loader.Recipe, loader.Recipe]:
+    """Returns the recipes to train and to evaluate with."""
+    if args.preset:
+        preset = loader.get_preset(args.preset)
+        return preset.train, preset.evaluate
+    return _SAMPLE_TRAIN, _SAMPLE_EVALUATE
+
+
 def training_batches(builder: Any, args: argparse.Namespace, shard: tuple[int, int]) -> Any:
     """Returns endless training batches, uint8, and their recipe."""
-    recipe = loader.get_preset(args.preset).train if args.preset else _SAMPLE_TRAIN
+    recipe, _ = recipes(args)
     dataset = loader.make_dataset(
         builder, "train", sampling=recipe.sampling, spatial=recipe.spatial, augment=recipe.augment, mix=recipe.mix,
         batch_size=args.batch_size, seed=args.seed, shard=shard,
@@ -71,7 +92,7 @@ def training_batches(builder: Any, args: argparse.Namespace, shard: tuple[int, i
 
 def evaluation_batches(builder: Any, args: argparse.Namespace, shard: tuple[int, int]) -> Any:
     """Returns the held-out videos with all their views, each once."""
-    recipe = loader.get_preset(args.preset).evaluate if args.preset else _SAMPLE_EVALUATE
+    _, recipe = recipes(args)
     return loader.make_dataset(
         builder, "validation", sampling=recipe.sampling, spatial=recipe.spatial, batch_size=args.batch_size, shard=shard
     )
@@ -113,3 +134,12 @@ _SAMPLE_TRAIN = loader.Recipe(
 _SAMPLE_EVALUATE = loader.Recipe(
     sampling=loader.UniformClips(_FRAMES, clips=4), spatial=loader.ThreeCrop(_SIZE, short_side=48), mean=0.45, std=0.225
 )
+
+
+# What `open_builder` looks at.
+_NAMES = ("workdir", "dataset", "data_dir", "preset", "clips_per_class")
+
+if __name__ == "__main__":
+    _parser = argparse.ArgumentParser(description="Prepares the dataset and prints its folder.")
+    add_arguments(_parser)
+    print(os.fspath(open_builder(_parser.parse_args()).data_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +42,8 @@ class Scores:
         """Adds the outcome of one step.
 
         Args:
-            logits: [B, classes], or [B, V, classes] with the views of each row; an array of NumPy, TensorFlow or JAX.
+            logits: [B, classes], or [B, V, classes] with the views of each row; an array of NumPy, TensorFlow, JAX or
+                PyTorch.
             batch: `id` [B], `label` int [B] (-1: unlabelled) and `mask` bool [B]; `skipped` where there is one.
 
         Raises:
@@ -49,13 +51,13 @@ class Scores:
                 NaN.
         """
         keys, labels, mask = _columns(batch)
-        values = np.asarray(logits, np.float64)
+        values = np.asarray(_on_host(logits), np.float64)
         _require_rows(values, keys, labels, mask)
         rows = values if values.ndim == 3 else values[:, None]
         for row, key, label in zip(rows[mask], keys[mask], labels[mask], strict=True):
             self._add_video(_bytes(key), _Video(int(label), row.sum(0), len(row)))
         if "skipped" in batch:
-            self._skipped = max(self._skipped, int(np.max(np.asarray(batch["skipped"]))))
+            self._skipped = max(self._skipped, int(np.max(np.asarray(_on_host(batch["skipped"])))))
 
     def merge(self, other: Scores) -> None:
         """Adds what another host collected. Scores can be pickled to get there."""
@@ -133,7 +135,17 @@ def _columns(batch: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarr
             f"The batch has no {missing[0]!r}; it has {', '.join(sorted(batch)) or 'nothing'}.",
             "Give the batch as the loader made it: without its ids and mask, videos cannot be counted.",
         )
-    return np.asarray(batch["id"]), np.asarray(batch["label"]), np.asarray(batch["mask"]).astype(bool)
+    keys, labels, mask = (np.asarray(_on_host(batch[name])) for name in ("id", "label", "mask"))
+    return keys, labels, mask.astype(bool)
+
+
+def _on_host(values: Any) -> Any:
+    """Returns what NumPy can take: PyTorch's tensors may need gradients, lie on a GPU or be bfloat16."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(values, torch.Tensor):
+        return values
+    values = values.detach().cpu()
+    return (values.float() if values.is_floating_point() else values).numpy()
 
 
 def _require_rows(values: np.ndarray, keys: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> None:

@@ -38,13 +38,14 @@ def mean_and_std(by: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(mean, np.float32), np.asarray(std, np.float32)
 
 
-def normalise(video: Any, by: Any = "zero_to_one", dtype: str = "float32") -> Any:
+def normalise(video: Any, by: Any = "zero_to_one", dtype: str = "float32", channels: int = -1) -> Any:
     """Returns `(video / 255 - mean) / std`, in the same library's arrays; inside a jitted step or out of it.
 
     Args:
-        video: uint8, or floats from 0 to 255, [..., 3]; a tensor of TensorFlow, an array of JAX or of NumPy.
+        video: uint8, or floats from 0 to 255, [..., 3]; a tensor of TensorFlow or PyTorch, an array of JAX or of NumPy.
         by: a name of `NORMALISATIONS`, a pair (mean, std) on the scale of [0, 1], or a Recipe.
         dtype: `float32`, `bfloat16` or `float16`. The arithmetic is done in float32.
+        channels: the axis of the three channels: 1 for NCTHW.
 
     Raises:
         ConfigError: there is no normalisation of that name.
@@ -52,8 +53,15 @@ def normalise(video: Any, by: Any = "zero_to_one", dtype: str = "float32") -> An
     mean, std = mean_and_std(by)
     # One multiplication and one addition a value.
     scale, offset = 1 / (255 * std), -mean / std
+    if channels != -1 and scale.ndim:
+        shape = [3 if axis == channels % len(video.shape) else 1 for axis in range(len(video.shape))]
+        scale, offset = scale.reshape(shape), offset.reshape(shape)
     if tf.is_tensor(video):
         return tf.cast(tf.cast(video, tf.float32) * scale + offset, dtype)
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(video, torch.Tensor):
+        scale, offset = (torch.from_numpy(np.asarray(value)).to(video.device) for value in (scale, offset))
+        return (video.float() * scale + offset).to(getattr(torch, dtype))
     jax = sys.modules.get("jax")
     if jax is not None and isinstance(video, jax.Array):
         return (video.astype("float32") * scale + offset).astype(dtype)

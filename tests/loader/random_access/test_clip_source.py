@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 import pytest
-from datasets import noise_frames, write_built
+from built_dataset import noise_frames, write_built
 from records import CLASSES, clip_id, encode_frame, make_example
 
 from kinetics_tfds import frame_table

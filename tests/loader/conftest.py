@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for the rooms below
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     """The folder of a dataset with 14 training and 6 validation clips of 20 to 46 frames, as a build leaves it."""
-    from datasets import write_built
+    from built_dataset import write_built
     from records import CLASSES, make_example
 
     folder = tmp_path_factory.mktemp("built") / "kinetics_test" / "1.0.0"

@@ -1,0 +1,107 @@
+"""`make_dataloader`: worker processes, batches and pinned memory around a `ClipDataset`."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch  # pyright: ignore[reportMissingImports]
+from torchdata.stateful_dataloader import StatefulDataLoader  # pyright: ignore[reportMissingImports]
+
+from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.loader.torch.dataset import ClipDataset
+
+Layout = Literal["NCTHW", "NTHWC"]
+
+
+def make_dataloader(
+    dataset: Any,
+    split: str,
+    *,
+    batch_size: int,
+    num_workers: int | None = None,
+    layout: Layout = "NCTHW",
+    pin_memory: bool | None = None,
+    prefetch: int = 2,
+    **choices: Any,
+) -> StatefulDataLoader:
+    """Returns batches of clips, as `loader.make_dataset` gives them to TensorFlow.
+
+    In training a batch is `{"video": uint8 [B, C, T, H, W], "label": int64 [B], "id": list of B, "mask": bool [B]}`; in
+    evaluation `video` is [B, V, C, T, H, W] with the V views (clips times crops) of each video, every video comes once,
+    and rows that only fill up have `mask` False, `label` -1 and an empty `id`. All ranks take the same number of steps.
+    The same arguments give the same batches, however many workers there are, and the clips, frames and windows of
+    TensorFlow's pipeline. `state_dict()` and `load_state_dict()` save and restore the place at any step.
+
+    Args:
+        dataset: the folder of a prepared dataset, as a path or URL; or a TFDS builder of one.
+        split: a split's name, or a part of it in TFDS's notation.
+        batch_size: rows of this rank, B. Views drawn from one video (`RandomClip(clips=…)`) are rows of their own in
+            training, and must divide it.
+        num_workers: processes that read and decode; None: one per core; 0: this one.
+        layout: `NCTHW`, for convolutions in channels-last memory order, or `NTHWC`.
+        pin_memory: copies batches to memory that a GPU reads by itself; None: where there is a GPU.
+        prefetch: batches that each worker makes ahead.
+        choices: `preset`, `recipe`, `training`, `seed`, `epochs`, `shard` and `classes` of `ClipDataset`.
+
+    Raises:
+        LoaderError: the folder holds no dataset that this project built.
+        ConfigError: a choice is out of range or contradicts another.
+    """
+    if layout not in ("NCTHW", "NTHWC"):
+        raise ConfigError(f"layout is {layout!r}.", "Choose 'NCTHW' or 'NTHWC'.")
+    clips = ClipDataset(dataset, split, **choices)
+    rows = clips.reader.views if clips.training else 1
+    if batch_size < 1 or batch_size % rows:
+        raise ConfigError(
+            f"batch_size is {batch_size}, but each video gives {rows} rows.", f"Choose a multiple of {rows}."
+        )
+    if clips.training and len(clips) < batch_size // rows:
+        raise ConfigError(
+            f"{len(clips)} clips of this rank do not fill a batch of {batch_size} rows.",
+            "Choose a smaller batch_size or more epochs.",
+        )
+    workers = len(os.sched_getaffinity(0)) if num_workers is None else num_workers
+    return StatefulDataLoader(
+        clips,
+        batch_size=batch_size // rows,
+        shuffle=False,  # ClipDataset's order is shuffled already
+        drop_last=clips.training,
+        num_workers=workers,
+        prefetch_factor=prefetch if workers else None,
+        collate_fn=functools.partial(
+            collate, layout=layout, training=clips.training, size=None if clips.training else batch_size
+        ),
+        pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
+    )
+
+
+def collate(
+    items: Sequence[dict[str, Any]], *, layout: Layout = "NCTHW", training: bool = True, size: int | None = None
+) -> dict[str, Any]:
+    """Returns a batch of a `ClipDataset`'s items.
+
+    Args:
+        items: in the order of the batch's rows.
+        layout: of `video`.
+        training: views become rows; otherwise a row is a video with its views.
+        size: rows, to be filled up with padding; None: as many as there are.
+    """
+    videos = [item["video"] for item in items]
+    missing = 0 if size is None else size - len(items)
+    videos += [np.zeros_like(videos[0])] * missing
+    repeats = len(videos[0]) if training else 1
+    video = torch.from_numpy(np.concatenate(videos) if training else np.stack(videos))
+    return {
+        "video": torch.movedim(video, -1, -4) if layout == "NCTHW" else video,
+        "label": _rows([item["label"] for item in items] + [-1] * missing, repeats),
+        "id": [key for key in [item["id"] for item in items] + [""] * missing for _ in range(repeats)],
+        "mask": _rows([item["mask"] for item in items] + [False] * missing, repeats),
+    }
+
+
+def _rows(values: list[Any], repeats: int) -> torch.Tensor:
+    return torch.tensor(values).repeat_interleave(repeats)
