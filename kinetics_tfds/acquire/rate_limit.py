@@ -39,7 +39,8 @@ class _State:
         refusals: run-level answers in a row.
         failures: units in a row that failed without saying anything of their clips.
         open_until: nobody may ask before.
-        stopped: the run that gave up, what happened, and what to do next.
+        last: the last of those refusals or failures, as text.
+        run: the run that was refused or failed.
     """
 
     begun: list[float] = dataclasses.field(default_factory=list)
@@ -47,7 +48,8 @@ class _State:
     refusals: int = 0
     failures: int = 0
     open_until: float = 0.0
-    stopped: list[str] = dataclasses.field(default_factory=list)
+    last: str = ""
+    run: str = ""
 
 
 class RateLimiter:
@@ -125,25 +127,13 @@ class RateLimiter:
             state.refusals += 1
             growing = self._limit.first_wait * 2.0 ** (state.refusals - 1) * self._random.uniform(1.0, 1.25)
             state.open_until = max(asked_until, now + min(growing, self._limit.longest_wait))
-            if state.refusals >= self._limit.max_refusals:
-                until = time.strftime("%a %H:%M:%S", time.localtime(state.open_until))
-                state.stopped = [
-                    self._run,
-                    f"{state.refusals} refusals in a row, the last one: {outcome.reason}: {outcome.message}",
-                    f"Leave it alone until {until} or longer (with another address, or cookies, it may be sooner)",
-                ]
+            state.last, state.run = f"{outcome.reason}: {outcome.message}", self._run
 
     def failed(self, outcome: Outcome) -> None:
         """Notes a unit that failed without a word of its clips: too many in a row end the run at this source."""
         with self._state() as state:
             state.failures += 1
-            if state.failures >= self._limit.max_failures:
-                state.stopped = [
-                    self._run,
-                    f"{state.failures} units in a row failed, the last one: {outcome.reason}: {outcome.message}",
-                    "Correct what it says, or try again later. If it is about a site that has changed, upgrade yt-dlp: "
-                    "pip install --upgrade 'yt-dlp[default]'. No try of these rows was counted",
-                ]
+            state.last, state.run = f"{outcome.reason}: {outcome.message}", self._run
 
     def waiting_until(self) -> float:
         """Returns when the breaker lets somebody ask again, seconds since 1970; 0 if it is closed."""
@@ -181,16 +171,25 @@ class RateLimiter:
         return max(waits)
 
     def _raise_if_stopped(self, state: _State) -> None:
-        if not state.stopped:
+        if state.refusals >= self._limit.max_refusals:
+            until = time.strftime("%a %H:%M:%S", time.localtime(state.open_until))
+            problem = f"{state.refusals} refusals in a row"
+            next_step = f"Leave it alone until {until} or longer (with another address, or cookies, it may be sooner)"
+        elif state.failures >= self._limit.max_failures:
+            problem = f"{state.failures} units in a row failed"
+            next_step = (
+                "Correct what it says, or try again later. If it is about a site that has changed, upgrade yt-dlp: "
+                "pip install --upgrade 'yt-dlp[default]'. No try of these rows was counted"
+            )
+        else:
             return
-        run, problem, next_step = state.stopped
-        if run == self._run:
+        if state.run == self._run:
             raise SourceStoppedError(
-                f"The run stopped asking {self._path.stem}: {problem}",
+                f"The run stopped asking {self._path.stem}: {problem}, the last one: {state.last}",
                 f"{next_step}. Then run the same command again: it goes on where it stopped.",
             )
         # By an earlier run: this one may try once the wait is over.
-        state.stopped, state.refusals, state.failures = [], min(state.refusals, 1), 0
+        state.refusals, state.failures = min(state.refusals, 1), 0
 
     @contextlib.contextmanager
     def _state(self) -> Iterator[_State]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 from kinetics_tfds.acquire.config import AcquireConfig
-from kinetics_tfds.acquire.ledger.attempt import Attempt
 from kinetics_tfds.acquire.ledger.attempts_by_clip import AttemptsByClip
 from kinetics_tfds.acquire.ledger.ledger import read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass
@@ -37,8 +36,7 @@ def describe(
     now = time.time()
     siblings = find_siblings(rows or clips)
     have = intact_clips(clips, store, version, siblings)
-    sizes = _Sizes()
-    attempts = AttemptsByClip(sizes.watch(read_ledger(store)))
+    attempts = AttemptsByClip(read_ledger(store))
     rules = RetryRules(config.retry, now, force)
     lines = [f"{len(clips):,} rows of {version.title} wanted, {len(have):,} of them in {store.root}"]
     most = 0
@@ -52,7 +50,8 @@ def describe(
             f"{missed:,} it does not have, {due.later:,} a little later, {due.another_day:,} another day, "
             f"{due.final:,} no more; at its rate_limit at least {format_duration(seconds)}"
         )
-    typical = sizes.total / sizes.count if sizes.count else TYPICAL_CLIP_BYTES
+    sizes = store.sizes(file.path for file in have.values())
+    typical = sum(sizes.values()) / len(sizes) if sizes else TYPICAL_CLIP_BYTES
     lines.append(f"disk: up to about {most * typical / 1e9:,.1f} GB more, at {typical / 1e6:.2f} MB a clip")
     lines.append("Each source tries what those before it left. Nothing was fetched.")
     return "\n".join(lines)
@@ -69,16 +68,3 @@ def _plan(
             else:
                 units += 1
     return units, missed
-
-
-class _Sizes:
-    """Adds up the sizes of stored clips while their attempts pass."""
-
-    def __init__(self) -> None:
-        self.count = self.total = 0
-
-    def watch(self, attempts: Iterable[Attempt]) -> Iterator[Attempt]:
-        for attempt in attempts:
-            if attempt.bytes:
-                self.count, self.total = self.count + 1, self.total + attempt.bytes
-            yield attempt

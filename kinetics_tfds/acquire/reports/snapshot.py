@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from kinetics_tfds.acquire.reports.clip_status import find_statuses
 from kinetics_tfds.acquire.store.clip_store import ClipStore
@@ -36,21 +37,13 @@ class Entry:
     cut: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """What two snapshots have in common.
+class Comparison(NamedTuple):
+    """What two snapshots have in common: clips in both with the same or other bytes, and clips that only one has."""
 
-    Attributes:
-        same: clips with the same bytes in both.
-        other_bytes: clips in both, of other bytes: cut anew, or from another source.
-        only_first: clips that only the first has.
-        only_second: clips that only the second has.
-    """
-
-    same: tuple[Clip, ...]
-    other_bytes: tuple[Clip, ...]
-    only_first: tuple[Clip, ...]
-    only_second: tuple[Clip, ...]
+    same: list[Clip]
+    other_bytes: list[Clip]  # cut anew, or from another source
+    only_first: list[Clip]
+    only_second: list[Clip]
 
 
 def take_snapshot(
@@ -65,23 +58,19 @@ def take_snapshot(
         rehash: read every file anew instead of trusting the ledger.
         check: decode every file; one that is damaged is left out.
     """
+    there = {row.path: row for row in find_statuses(clips, store, version, check) if row.path is not None}
+    sizes = store.sizes(there)
     entries = []
-    there = [(row, row.path) for row in find_statuses(clips, store, version, check) if row.path is not None]
-    sizes = store.sizes(path for _, path in there)
-    for row, path in there:
+    for path, row in there.items():
         attempt = row.attempt
-        sha256, size = (attempt.sha256, attempt.bytes) if attempt is not None else (None, None)
-        if sha256 is None or size is None or size != sizes[path] or rehash:
-            sha256, size = _hash(store, path)
+        if rehash or attempt is None or attempt.sha256 is None or attempt.bytes != sizes[path]:
+            with open_file(posixpath.join(store.root, path)) as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        else:
+            sha256 = attempt.sha256
         source, cut = (attempt.source, attempt.cut or "") if attempt is not None else ("", "")
-        entries.append(Entry(row.clip, sha256, size, source, cut))
+        entries.append(Entry(row.clip, sha256, sizes[path], source, cut))
     return sorted(entries, key=lambda entry: entry.clip.key)
-
-
-def _hash(store: ClipStore, path: str) -> tuple[str, int]:
-    with open_file(posixpath.join(store.root, path)) as file:
-        digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]
-        return digest.hexdigest(), file.tell()
 
 
 def digest(entries: Iterable[Entry]) -> str:
@@ -157,13 +146,16 @@ def _check_suffix(path: str) -> None:
 def compare(first: Sequence[Entry], second: Sequence[Entry]) -> Comparison:
     """Compares two snapshots, row by row."""
     one, two = ({entry.clip.key: entry for entry in entries} for entries in (first, second))
-    both = sorted(one.keys() & two.keys())
-    return Comparison(
-        tuple(one[key].clip for key in both if one[key].sha256 == two[key].sha256),
-        tuple(one[key].clip for key in both if one[key].sha256 != two[key].sha256),
-        tuple(one[key].clip for key in sorted(one.keys() - two.keys())),
-        tuple(two[key].clip for key in sorted(two.keys() - one.keys())),
-    )
+    compared = Comparison([], [], [], [])
+    for key in sorted(one.keys() | two.keys()):
+        if key not in two:
+            compared.only_first.append(one[key].clip)
+        elif key not in one:
+            compared.only_second.append(two[key].clip)
+        else:
+            same = one[key].sha256 == two[key].sha256
+            (compared.same if same else compared.other_bytes).append(one[key].clip)
+    return compared
 
 
 def restrict_to_snapshot(clips: Iterable[Clip], path: str) -> list[Clip]:

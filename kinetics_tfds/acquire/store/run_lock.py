@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pathlib
 import secrets
 import socket
 import threading
@@ -17,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kinetics_tfds.acquire.store.clip_store import HIDDEN, ClipStore
+from kinetics_tfds.acquire.store.clip_store import ClipStore
 from kinetics_tfds.errors import AcquireError
 from kinetics_tfds.locks import try_lock
 
@@ -38,76 +37,81 @@ def run_lock(store: ClipStore, on_lost: Callable[[], None]) -> Iterator[None]:
     Raises:
         AcquireError: another run holds it.
     """
-    holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
-    path = pathlib.Path(store.root, HIDDEN, _NAME)
+    lease = _Lease(store)
     lock = None
     with contextlib.suppress(OSError):  # a network file system without locks
-        lock = try_lock(path) if store.is_local else None
+        lock = try_lock(store.hidden_path(_NAME)) if store.is_local else None
         if store.is_local and lock is None:
-            raise _busy(store, _read(store))
+            raise _busy(store, lease.read())
     if lock is None:
-        with _lease(store, holder, on_lost):
+        with lease.held(on_lost):
             yield
         return
     try:
-        path.write_text(json.dumps(holder), encoding="utf-8")
+        lease.write()
         yield
     finally:
         os.close(lock)
 
 
-@contextlib.contextmanager
-def _lease(store: ClipStore, holder: dict[str, Any], on_lost: Callable[[], None]) -> Iterator[None]:
-    other = _read(store)
-    if other and time.time() - other.get("time", 0) < _EXPIRE_SECONDS and not _is_dead(other):
-        raise _busy(store, other)
-    _write(store, holder)
-    time.sleep(_SETTLE_SECONDS)
-    if (other := _read(store)).get("token") != holder["token"]:
-        raise _busy(store, other)
-    ended = threading.Event()
+class _Lease:
+    """A file that says who fills the store, and when that was last true."""
 
-    def renew() -> None:
-        while not ended.wait(_RENEW_SECONDS):
-            with contextlib.suppress(Exception):  # drivers' own classes; the lease outlives some failures
-                if _read(store).get("token", holder["token"]) != holder["token"]:
-                    on_lost()
-                    return
-                _write(store, holder)
+    def __init__(self, store: ClipStore) -> None:
+        self._store = store
+        self._holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
 
-    thread = threading.Thread(target=renew, name="acquire-lease", daemon=True)
-    thread.start()
+    def read(self) -> dict[str, Any]:
+        try:
+            return json.loads(b"".join(self._store.read_lines(_NAME)))
+        except (OSError, ValueError):
+            return {}
+
+    def write(self) -> None:
+        self._store.write_hidden(_NAME, json.dumps({**self._holder, "time": time.time()}).encode())
+
+    def _is_mine(self) -> bool:
+        return self.read().get("token", self._holder["token"]) == self._holder["token"]
+
+    @contextlib.contextmanager
+    def held(self, on_lost: Callable[[], None]) -> Iterator[None]:
+        other = self.read()
+        ended_here = other.get("host") == self._holder["host"] and not _is_running(other["pid"])
+        if time.time() - other.get("time", 0) < _EXPIRE_SECONDS and not ended_here:
+            raise _busy(self._store, other)
+        self.write()
+        time.sleep(_SETTLE_SECONDS)
+        if not self._is_mine():
+            raise _busy(self._store, self.read())
+        ended = threading.Event()
+
+        def renew() -> None:
+            while not ended.wait(_RENEW_SECONDS):
+                with contextlib.suppress(Exception):  # drivers' own classes; the lease outlives some failures
+                    if not self._is_mine():
+                        on_lost()
+                        return
+                    self.write()
+
+        thread = threading.Thread(target=renew, name="acquire-lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            if self._is_mine():
+                self._store.remove_hidden(_NAME)
+
+
+def _is_running(pid: int) -> bool:
     try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        if _read(store).get("token") == holder["token"]:
-            store.remove_hidden(_NAME)
-
-
-def _read(store: ClipStore) -> dict[str, Any]:
-    try:
-        return json.loads(b"".join(store.read_lines(_NAME)))
-    except (OSError, ValueError):
-        return {}
-
-
-def _write(store: ClipStore, holder: dict[str, Any]) -> None:
-    store.write_hidden(_NAME, json.dumps({**holder, "time": time.time()}).encode())
-
-
-def _is_dead(holder: dict[str, Any]) -> bool:
-    """Returns whether the holder was a process of this machine that has ended."""
-    if holder.get("host") != socket.gethostname():
-        return False
-    try:
-        os.kill(int(holder["pid"]), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
-        return True
-    except OSError:
         return False
-    return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def _busy(store: ClipStore, holder: dict[str, Any]) -> AcquireError:
