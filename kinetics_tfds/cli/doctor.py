@@ -19,6 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_annotated_version(parser)
     parser.add_argument("--store", required=True, help="the clip store: a folder or bucket")
     parser.add_argument("--config", help="YAML as for acquiring; YouTube as a guest if left out")
+    parser.add_argument(
+        "--try",
+        dest="video",
+        nargs="?",
+        const="jNQXAC9IVRw",  # the first one of all: 19 seconds, public, and in no Kinetics
+        metavar="VIDEO",
+        help="fetch one video from YouTube (a known one if no id is given), to see whether this address is refused",
+    )
     add_json(parser)
 
 
@@ -45,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     except AnnotationError as error:
         missing = []
         findings.append(Finding("rows", Level.FAILURE, error.problem, error.next_step))
-    findings += examine(store, config, missing)
+    findings += examine(store, config, missing, args.video)
     if args.json:
         print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
     else:

@@ -75,13 +75,16 @@ def _describe(entries: list) -> dict[str, int | str]:
 
 
 def _compare(first: list, second: list) -> dict[str, int | str]:
-    from kinetics_tfds.acquire.reports.snapshot import compare
+    from kinetics_tfds.clip_sets.clip_set import from_entries
+    from kinetics_tfds.clip_sets.difference import find_difference
 
-    result = compare(first, second)
+    difference = find_difference(*(from_entries("", "snapshot", entries) for entries in (first, second)))
+    other = difference.other_content or ()
+    same = not (difference.only_a or difference.only_b or other)
     return {
-        "same bytes": len(result.same),
-        "other bytes": len(result.other_bytes),
-        "only first": len(result.only_first),
-        "only second": len(result.only_second),
-        "verdict": "the same clips" if len(result.same) == len(first) == len(second) else "not the same clips",
+        "same bytes": len(difference.both) - len(other),
+        "other bytes": len(other),
+        "only first": len(difference.only_a),
+        "only second": len(difference.only_b),
+        "verdict": "the same clips" if same else "not the same clips",
     }

@@ -134,10 +134,11 @@ def _from_manifest(what: str, table: Any) -> ClipSet:
 def _from_snapshot(what: str) -> ClipSet:
     from kinetics_tfds.acquire.reports.snapshot import read_snapshot
 
-    return _from_entries(what, "snapshot", read_snapshot(what))
+    return from_entries(what, "snapshot", read_snapshot(what))
 
 
-def _from_entries(what: str, kind: str, entries: Iterable[Any]) -> ClipSet:
+def from_entries(what: str, kind: str, entries: Iterable[Any]) -> ClipSet:
+    """Returns the clips of a snapshot's entries, by the hashes of their files."""
     by_key = {entry.clip.key: entry for entry in entries}
     return ClipSet(
         what,
@@ -161,7 +162,7 @@ def _from_folder(what: str, version: str | None) -> ClipSet:
     kinetics = _version_of(what, version, lists)
     store = open_store(what, create=False)
     rows = read_rows(kinetics, store, keep=False)
-    return _from_entries(what, "store", take_snapshot(rows.clips, store, kinetics))
+    return from_entries(what, "store", take_snapshot(rows.clips, store, kinetics))
 
 
 def _from_lists(what: str, files: Sequence[str], version: str | None) -> ClipSet:

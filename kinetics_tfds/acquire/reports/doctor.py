@@ -1,4 +1,7 @@
-"""Checks before a run of weeks: what would make it fail, or fail quietly, and how long it will take."""
+"""Checks before a run of weeks: what would make it fail, or fail quietly, and how long it will take.
+
+Each check looks at one thing and returns what it found.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,29 @@ import dataclasses
 import datetime
 import enum
 import pathlib
+import re
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 
 from kinetics_tfds.acquire.config import AcquireConfig
+from kinetics_tfds.acquire.outcome import OutcomeClass
 from kinetics_tfds.acquire.rate_limit import least_seconds
 from kinetics_tfds.acquire.reports.dry_run import TYPICAL_CLIP_BYTES
 from kinetics_tfds.acquire.run.unit_worker import rate_limiter_of
-from kinetics_tfds.acquire.source import Source
-from kinetics_tfds.acquire.sources.youtube import YouTube
+from kinetics_tfds.acquire.source import FetchContext, Fetched, Source, Unit
+from kinetics_tfds.acquire.sources.youtube import YouTube, load_plugins
 from kinetics_tfds.acquire.store.clip_store import ClipStore
-from kinetics_tfds.annotations.clip import Clip
+from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.durations import format_duration
 from kinetics_tfds.errors import KineticsError
 
 # YouTube changes every few weeks; releases of yt-dlp follow within days.
 _OLD_DAYS = 45
+_PO_TOKEN = re.compile(r"[a-z_]+\.(gvs|player|subs)\+[\w=%-]+", re.IGNORECASE)
+# The first video of all: 19 seconds, public, and in no Kinetics.
+KNOWN_VIDEO = "jNQXAC9IVRw"
 
 
 class Level(enum.StrEnum):
@@ -50,13 +59,17 @@ class Finding:
     next_step: str = ""
 
 
-def examine(store: ClipStore, config: AcquireConfig, clips: Sequence[Clip]) -> Iterator[Finding]:
+def examine(
+    store: ClipStore, config: AcquireConfig, clips: Sequence[Clip], video: str | None = None
+) -> Iterator[Finding]:
     """Yields the findings of all checks.
 
     Args:
         store: where clips would go.
         config: of the run.
         clips: the rows that are wanted and not there yet.
+        video: the id of a video that is known to play: it is fetched from YouTube, to see whether this address is
+            refused. None fetches nothing.
     """
     yield check_write_access(store)
     yield check_state(config)
@@ -69,12 +82,14 @@ def examine(store: ClipStore, config: AcquireConfig, clips: Sequence[Clip]) -> I
             if source.cookies is not None:
                 yield check_cookies(source.cookies)
             yield check_plugins(source)
+            yield check_po_tokens(source)
         yield check_breaker(source, config)
+        if isinstance(source, YouTube) and video is not None:
+            yield try_video(source, config, video)
         yield estimate(source, clips)
 
 
 def check_write_access(store: ClipStore) -> Finding:
-    """Tries to write into the store, and to take it back."""
     try:
         store.write_hidden("doctor/probe", b"may I write here?")
         store.remove_hidden("doctor")
@@ -86,7 +101,6 @@ def check_write_access(store: ClipStore) -> Finding:
 
 
 def check_state(config: AcquireConfig) -> Finding:
-    """Tries to write into the folder that all runs on this machine share."""
     folder = config.state_folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -97,11 +111,10 @@ def check_state(config: AcquireConfig) -> Finding:
         return Finding(
             "state folder", Level.FAILURE, f"{folder} cannot be written: {error.strerror}", "Set `state` in the config."
         )
-    return Finding("state folder", Level.OK, f"{folder} keeps this machine's budgets")
+    return Finding("state folder", Level.OK, f"{folder} keeps this machine's rate limiters")
 
 
 def check_space(store: ClipStore, config: AcquireConfig, rows: int) -> Finding:
-    """Compares the free disk with what the rows may need."""
     if not store.is_local:
         return Finding("disk", Level.OK, "the store is a bucket; clips in flight lie in the temporary folder")
     free = shutil.disk_usage(store.root).free / 1e9
@@ -157,7 +170,6 @@ def check_js_runtime(source: YouTube) -> Finding:
 
 
 def check_merging(source: YouTube) -> Finding:
-    """Looks for an ffmpeg program where the format asks yt-dlp to merge."""
     if "+" not in source.format:
         return Finding("merging", Level.OK, "picture and sound are brought together here: no ffmpeg program is needed")
     place = source.options.get("ffmpeg_location") or shutil.which("ffmpeg")
@@ -189,12 +201,56 @@ def check_cookies(path: pathlib.Path) -> Finding:
 
 
 def check_plugins(source: YouTube) -> Finding:
-    """Looks whether the named plugin folders are there."""
     missing = [folder for folder in source.plugin_dirs if folder != "default" and not pathlib.Path(folder).is_dir()]
     if missing:
         seen = f"no such folders: {', '.join(missing)}"
         return Finding("yt-dlp plugins", Level.FAILURE, seen, "Correct `plugin_dirs`.")
     return Finding("yt-dlp plugins", Level.OK, ", ".join(source.plugin_dirs) or "none are loaded")
+
+
+def check_po_tokens(source: YouTube) -> Finding:
+    """Looks for proof-of-origin tokens, by the config or a plugin: some clients get no formats without one."""
+    given = source.extractor_args.get("youtube", {}).get("po_token", [])
+    given = given.split(",") if isinstance(given, str) else given
+    if odd := [token for token in given if not _PO_TOKEN.fullmatch(token)]:
+        seen = f"{len(odd)} of {len(given)} tokens of the config are not CLIENT.CONTEXT+TOKEN"
+        return Finding("PO tokens", Level.WARNING, seen, "Write them as docs/acquiring.md shows.")
+    if given:
+        clients = ", ".join(token.partition("+")[0] for token in given)
+        return Finding("PO tokens", Level.OK, f"the config gives some for {clients}; they last for hours to days")
+    try:
+        from yt_dlp.extractor.youtube.pot._registry import _pot_providers  # not public
+
+        load_plugins(source.plugin_dirs)
+        providers = [
+            name for name in _pot_providers.value if not _pot_providers.value[name].__module__.startswith("yt_dlp.")
+        ]
+    except (ImportError, AttributeError, KineticsError):
+        providers = []
+    seen = f"a plugin makes them: {', '.join(providers)}" if providers else "none: clients that need one are left out"
+    return Finding("PO tokens", Level.OK, seen)
+
+
+def try_video(source: YouTube, config: AcquireConfig, video: str) -> Finding:
+    """Fetches one video within the rate limit, which counts it, and says whether this address is refused."""
+    limiter = rate_limiter_of(source, config, "doctor")
+    check = f"{source.name}: try"
+    if limiter.waiting_until() > time.time():
+        return Finding(check, Level.WARNING, "nothing was fetched, as the address was asked to stay away")
+    unit = Unit(video, (Clip(Split.TRAIN, video, 0.0, 10.0),))
+    with tempfile.TemporaryDirectory() as folder, limiter.permit() as began:
+        (ended,) = source.fetch(unit, FetchContext(pathlib.Path(folder)))
+        if isinstance(ended, Fetched):
+            limiter.answered(began)
+            size = ended.video.stat().st_size / 1e6
+            return Finding(check, Level.OK, f"{video} was fetched, {size:.1f} MB: this address is not refused")
+        seen = f"{video} was not fetched: {ended.outcome.reason}: {ended.outcome.message}"
+        if ended.outcome.outcome_class is OutcomeClass.RUN_LEVEL:
+            limiter.refused(ended.outcome, began)
+            next_step = "This address is refused. Wait some hours, or use another address, cookies or PO tokens."
+        else:
+            next_step = "Try a video that plays in a browser: --try=ID; then a newer yt-dlp, a JavaScript runtime."
+    return Finding(check, Level.FAILURE, seen, next_step)
 
 
 def check_breaker(source: Source, config: AcquireConfig) -> Finding:
@@ -212,7 +268,6 @@ def check_breaker(source: Source, config: AcquireConfig) -> Finding:
 
 
 def estimate(source: Source, clips: Sequence[Clip]) -> Finding:
-    """Divides the rows by the rate that the config allows."""
     if isinstance(source, YouTube):
         units, word = len({clip.youtube_id for clip in clips}), "videos"
     else:

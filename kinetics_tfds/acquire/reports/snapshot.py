@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from kinetics_tfds.acquire.reports.clip_status import find_statuses
 from kinetics_tfds.acquire.store.clip_store import ClipStore
@@ -37,15 +36,6 @@ class Entry:
     cut: str
 
 
-class Comparison(NamedTuple):
-    """What two snapshots have in common: clips in both with the same or other bytes, and clips that only one has."""
-
-    same: list[Clip]
-    other_bytes: list[Clip]  # cut anew, or from another source
-    only_first: list[Clip]
-    only_second: list[Clip]
-
-
 def take_snapshot(
     clips: Sequence[Clip], store: ClipStore, version: KineticsVersion, rehash: bool = False, check: bool = False
 ) -> list[Entry]:
@@ -58,10 +48,10 @@ def take_snapshot(
         rehash: read every file anew instead of trusting the ledger.
         check: decode every file; one that is damaged is left out.
     """
-    there = {row.path: row for row in find_statuses(clips, store, version, check) if row.path is not None}
-    sizes = store.sizes(there)
+    there = [(row, row.path) for row in find_statuses(clips, store, version, check) if row.path is not None]
+    sizes = store.sizes(path for _, path in there)
     entries = []
-    for path, row in there.items():
+    for row, path in there:
         attempt = row.attempt
         if rehash or attempt is None or attempt.sha256 is None or attempt.bytes != sizes[path]:
             with open_file(posixpath.join(store.root, path)) as file:
@@ -141,21 +131,6 @@ def read_snapshot(path: str) -> list[Entry]:
 def _check_suffix(path: str) -> None:
     if not path.endswith(_SUFFIXES):
         raise AcquireError(f"The snapshot {path!r} is neither .parquet nor .csv.", "Name it so.")
-
-
-def compare(first: Sequence[Entry], second: Sequence[Entry]) -> Comparison:
-    """Compares two snapshots, row by row."""
-    one, two = ({entry.clip.key: entry for entry in entries} for entries in (first, second))
-    compared = Comparison([], [], [], [])
-    for key in sorted(one.keys() | two.keys()):
-        if key not in two:
-            compared.only_first.append(one[key].clip)
-        elif key not in one:
-            compared.only_second.append(two[key].clip)
-        else:
-            same = one[key].sha256 == two[key].sha256
-            (compared.same if same else compared.other_bytes).append(one[key].clip)
-    return compared
 
 
 def restrict_to_snapshot(clips: Iterable[Clip], path: str) -> list[Clip]:

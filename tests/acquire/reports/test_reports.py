@@ -10,6 +10,8 @@ import re
 import cv2
 import pyarrow.parquet
 import pytest
+import yaml
+from acquire.loopback import Loopback
 from media import make_video
 
 from kinetics_tfds.acquire.config import AcquireConfig
@@ -18,7 +20,7 @@ from kinetics_tfds.acquire.ledger.ledger import LedgerWriter
 from kinetics_tfds.acquire.outcome import Reason
 from kinetics_tfds.acquire.reports import doctor
 from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_statuses
-from kinetics_tfds.acquire.reports.snapshot import compare, read_snapshot, take_snapshot
+from kinetics_tfds.acquire.reports.snapshot import read_snapshot, take_snapshot
 from kinetics_tfds.acquire.run.passes import Run, acquire
 from kinetics_tfds.acquire.run.rows import read_rows
 from kinetics_tfds.acquire.source import RateLimit
@@ -150,10 +152,8 @@ def test_snapshots_are_taken_compared_and_acquired(made, capsys, tmp_path):
     assert (same["same bytes"], same["verdict"]) == (2, "the same clips")
     text = (tmp_path / "mine.csv").read_text().replace(entries[0].sha256, "0" * 64)
     (tmp_path / "theirs.csv").write_text("\n".join(text.splitlines()[:2]) + "\n")
-    other = compare(entries, read_snapshot(str(tmp_path / "theirs.csv")))
-    assert (len(other.same), len(other.other_bytes), len(other.only_first), len(other.only_second)) == (0, 1, 1, 0)
-    both = run(capsys, "snapshot", "kinetics600", "--compare", tmp_path / "mine.csv", tmp_path / "theirs.csv")
-    assert "not the same clips" in both
+    both = run(capsys, "snapshot", "kinetics600", "--json", "--compare", tmp_path / "mine.csv", tmp_path / "theirs.csv")
+    assert list(json.loads(both).values()) == [0, 1, 1, 0, "not the same clips"]
 
 
 @pytest.mark.parametrize(
@@ -213,3 +213,49 @@ def _clips(count: int):
     from kinetics_tfds.annotations.clip import Clip, Split
 
     return (Clip(Split.TRAIN, f"{number:011d}", 0, 10) for number in range(count))
+
+
+def test_doctor_tries_one_video_and_says_whether_this_address_is_refused(tmp_path, capsys):
+    media = make_video(tmp_path / "x.mp4", seconds=2, fps=10, width=96, height=64).read_bytes()
+    refused = {"playabilityStatus": {"status": "LOGIN_REQUIRED", "reason": "Sign in to confirm you\u2019re not a bot"}}
+    (tmp_path / "val.csv").write_text("label,youtube_id,time_start,time_end,split\narchery,abc_DEF-123,0,10,validate\n")
+    with Loopback() as server:
+        form = {"itag": 18, "url": f"{server.url}/media", "mimeType": 'video/mp4; codecs="avc1.42001E, mp4a.40.2"'}
+        plays = {"playabilityStatus": {"status": "OK"}, "streamingData": {"formats": [form]}}
+        server.add("/media", media)
+        server.add_player("jNQXAC9IVRw", plays)
+        server.add_player("refused____", refused)
+        arguments = {"server": [server.url], "player_skip": ["webpage", "configs", "js", "initial_data"]}
+        plugins = str(pathlib.Path(__file__).parents[1] / "plugins")
+        source = {"kind": "youtube", "plugin_dirs": [plugins], "js_runtimes": {}, "request_pause": 0}
+        source |= {"extractor_args": {"youtube": arguments | {"po_token": ["web.gvs+QUJD"]}}}
+        config = {"sources": [source], "min_free_gb": 0.01, "state": str(tmp_path / "state")}
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+        calls = ["doctor", "kinetics600", f"--store={tmp_path}", f"--config={tmp_path / 'c.yaml'}"]
+        calls += [f"--annotations={tmp_path / 'val.csv'}"]
+        said = run(capsys, *calls)
+        assert "the config gives some for web.gvs" in said
+        assert server.requests == []
+        assert "jNQXAC9IVRw was fetched" in run(capsys, *calls, "--try")
+        assert main([*calls, "--try=refused____"]) == 1
+        said = capsys.readouterr().out
+        assert "bot_check" in said
+        assert "This address is refused." in said
+        before = len(server.requests)
+        assert "was asked to stay away" in run(capsys, *calls, "--try")  # the breaker is open now
+        assert len(server.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("tokens", "level", "words"),
+    [
+        ([], doctor.Level.OK, "none"),
+        ("web.gvs+QUJD,mweb.player+QUJD", doctor.Level.OK, "web.gvs, mweb.player"),
+        (["QUJD"], doctor.Level.WARNING, "1 of 1 tokens"),
+    ],
+)
+def test_doctor_looks_at_po_tokens(tokens, level, words):
+    found = doctor.check_po_tokens(YouTube(extractor_args={"youtube": {"po_token": tokens}}))
+    assert found.level is level
+    assert words in found.what
+    assert "QUJD" not in found.what
