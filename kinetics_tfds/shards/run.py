@@ -17,6 +17,7 @@ from kinetics_tfds.errors import ConfigError, TooManyFailuresError, WorkerError
 from kinetics_tfds.planning.plan import SplitPlan
 from kinetics_tfds.shards.failures import exceeds
 from kinetics_tfds.shards.progress import BuildProgress
+from kinetics_tfds.shards.replaced_media import describe_replaced, replaced_media
 from kinetics_tfds.shards.report import ShardReport
 from kinetics_tfds.shards.staging import Staging
 from kinetics_tfds.shards.summary import BuildSummary, format_table, summarise
@@ -66,7 +67,7 @@ def run_build(
     ours = options.view_as(BuildOptions)
     if ours.max_failure_rate is not None:
         max_failure_rate = ours.max_failure_rate
-    reports = _reports_to_keep(staging, retry_failed=ours.retry_failed)
+    reports = _reports_to_keep(staging, plans, job.media_root, retry_failed=ours.retry_failed)
     shards = [shard.name for plan in plans.values() for shard in plan.shards()]
     numbers = [number for number, name in enumerate(shards) if name not in reports]
     job = _with_workers(job, ours.decode_workers)
@@ -93,12 +94,19 @@ def run_build(
     return BuildResult(summary, reports)
 
 
-def _reports_to_keep(staging: Staging, *, retry_failed: bool) -> dict[str, ShardReport]:
+def _reports_to_keep(
+    staging: Staging, plans: Mapping[Split, SplitPlan], media_root: str, *, retry_failed: bool
+) -> dict[str, ShardReport]:
     """Returns the reports of finished shards by name, and forgets the sidecars of all that are to be written again."""
     names = staging.report_names()
     reports = staging.read_finished(names)
     if retry_failed:
         reports = {name: report for name, report in reports.items() if not report.failures}
+    finished = [shard for plan in plans.values() for shard in plan.shards() if shard.name in reports]
+    replaced = [(shard.name, replaced_media(shard, media_root, staging.report_time(shard.name))) for shard in finished]
+    if replaced := {name: paths for name, paths in replaced if paths}:
+        print(f"kinetics: {describe_replaced(replaced.values())}.", file=sys.stderr)
+        reports = {name: report for name, report in reports.items() if name not in replaced}
     for name in names - reports.keys():
         staging.forget(name)
     return reports

@@ -24,6 +24,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import os
 import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -165,6 +166,11 @@ class Staging:
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
         return report if report.fingerprint == self.fingerprint else None
+
+    def report_time(self, name: str) -> float:
+        """Returns when a finished shard's sidecar was written, in seconds since 1970."""
+        path = self._report_path(name)
+        return os.stat(path).st_mtime if is_local(path) else with_retries("read", path, lambda: path.stat().mtime)
 
     def report_names(self) -> set[str]:
         """Returns the names of the shards that have a sidecar."""

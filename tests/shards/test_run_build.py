@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 
 import apache_beam as beam
@@ -46,6 +47,31 @@ def test_beam_writes_every_shard(built):
     assert len(shard_bytes(setup.staging)) == 14  # with the tables of frames
     assert no_threads_left()
     assert not transform._Shared._known
+
+
+@pytest.mark.parametrize("how", ["rewritten", "moved here with its old time", "removed"])
+def test_media_replaced_before_a_resume_is_noticed(tmp_path, capsys, how):
+    folder = make_clip_folder(tmp_path / "clips", {Split.TRAIN: 12})
+    setup = set_up(folder, tmp_path / "out", num_shards=4)
+    build(setup)
+    before = shard_bytes(setup.staging)
+    shard = next(iter(setup.plans.values())).clips[0:3]
+    path, other = (folder.root / planned.media.path for planned in (shard[0], shard[2]))
+    if how == "removed":
+        path.unlink()
+    else:
+        content = other.read_bytes()
+        path.with_suffix(".new").write_bytes(content)
+        if how == "moved here with its old time":
+            os.utime(path.with_suffix(".new"), (1, 1))
+        path.with_suffix(".new").rename(path)
+    capsys.readouterr()
+    reports = build(setup, max_failure_rate=1.0).reports
+    said = capsys.readouterr().err
+    assert f"1 files have changed since their shards were written, such as {shard[0].media.path}; shards that" in said
+    assert "going on: 3 of 4 shards were done already" in said
+    changed = {name for name, content in shard_bytes(setup.staging).items() if before[name] != content}
+    assert {name for name in changed if name.endswith("of-00004")} == {reports["train-00000-of-00004"].file_name}
 
 
 def test_counters(folder, tmp_path, monkeypatch):
@@ -96,9 +122,12 @@ def test_failed_clips_can_be_tried_again(tmp_path):
     folder = make_clip_folder(tmp_path / "clips", {Split.TRAIN: 6}, damaged=1)
     setup = set_up(folder, tmp_path / "out", num_shards=3)
     assert build(setup).summary.failed == 1
+    before = inodes(setup.staging)
+    assert build(setup, options=PipelineOptions(["--retry_failed"])).summary.failed == 1
+    again = {name for name, inode in inodes(setup.staging).items() if before[name] != inode}
+    assert len([name for name in again if name.endswith("-of-00003")]) == 1, "one shard holds the clip that failed"
     folder.path(folder.damaged[0]).write_bytes(folder.path(folder.clips[3]).read_bytes())
-    assert build(setup).summary.failed == 1
-    assert build(setup, options=PipelineOptions(["--retry_failed"])).summary.failed == 0
+    assert build(setup).summary.failed == 0, "its file was put right"
 
 
 def test_a_hopeless_folder_stops_early(tmp_path, monkeypatch):
