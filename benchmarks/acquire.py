@@ -37,7 +37,7 @@ from kinetics_tfds.acquire.run.passes import Run, acquire
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit
 from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.acquire.transcode.clip_file import Finished, Job, finish_clip
-from kinetics_tfds.acquire.transcode.cut import reencode_clip
+from kinetics_tfds.acquire.transcode.cut import cut_clip
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.decode.types import DecodeLimits
@@ -93,31 +93,15 @@ def parts(source: YouTube, clips: list[Clip], folder: pathlib.Path) -> tuple[flo
         (fetched,) = source.fetch(Unit(clip.youtube_id, (clip,)), FetchContext(scratch))
         assert isinstance(fetched, Fetched), fetched
         downloaded = time.perf_counter()
-        reencode_clip(fetched.video, None, scratch / "cut.mp4", START, END, CutSettings(), DecodeLimits())
+        cut_clip(fetched.video, None, scratch / "cut.mp4", START, END, CutSettings(), DecodeLimits())
         cut = time.perf_counter()
-        done = finish_clip(_job(fetched, scratch))
+        done = finish_clip(Job(clip, fetched, scratch / "finished", False, CutSettings(), CheckSettings()))
         assert isinstance(done, Finished), done
         downloading += downloaded - began
         cutting += cut - downloaded
         finishing += time.perf_counter() - cut
         shutil.rmtree(scratch)
     return downloading, cutting, finishing - cutting
-
-
-def _job(fetched: Fetched, scratch: pathlib.Path) -> Job:
-    return Job(
-        video=str(fetched.video),
-        audio=None,
-        span=fetched.span,
-        time_start=START,
-        time_end=END,
-        target=str(scratch / "finished"),
-        may_move=False,
-        complete=True,
-        cut=CutSettings(),
-        check=CheckSettings(),
-        limits=DecodeLimits(),
-    )
 
 
 def whole_way(source: YouTube, clips: list[Clip], folder: pathlib.Path) -> float:

@@ -38,8 +38,8 @@ class CutSettings:
     """How a clip is cut out of a longer video.
 
     Attributes:
-        mode: `reencode` gives exactly the clip in H.264 and AAC; `copy` keeps the source's own packets from the key
-            frame before the clip, and an edit list that starts playing at the clip.
+        mode: `reencode`: exactly the clip in H.264 and AAC. `copy`, of the time when there was a second mode, means the
+            same.
         crf: quality of re-encoding, 0 (lossless) to 51; 18 is hard to tell from the source.
         preset: x264's balance of speed and size.
         short_side: scale the shorter side down to this many pixels when re-encoding; null keeps the source's size.

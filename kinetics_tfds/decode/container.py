@@ -130,6 +130,15 @@ def open_media(path: str, limits: DecodeLimits) -> Media:
         raise
 
 
+def open_container(path: str, limits: DecodeLimits) -> av.container.InputContainer:
+    """Opens a local file as `open_media` does, whatever streams it has: one with audio alone, for example.
+
+    Raises:
+        DecodeError: unreadable, empty, not_media, corrupt, truncated, memory.
+    """
+    return _open_container(path, _sniff(path), _ALLOWED_DECODERS, decoder_max_pixels(limits))
+
+
 def _open_container(path: str, kind: Container, decoders: str, max_pixels: int) -> av.container.InputContainer:
     options = {
         "format_whitelist": kind.value,  # a playlist that is named .mp4 gets no further

@@ -209,14 +209,10 @@ class _UnitRun:
         config = self._worker.config
         owned = fetching in item.video.parents
         return Job(
-            video=str(item.video),
-            audio=str(item.audio) if item.audio else None,
-            span=item.span,
-            time_start=clip.time_start,
-            time_end=clip.time_end,
-            target=str(folder / f"clip{next(self._numbers)}"),
+            clip=clip,
+            fetched=dataclasses.replace(item, clips=()),  # one may serve thousands
+            target=folder / f"clip{next(self._numbers)}",
             may_move=owned and len(item.clips) == 1,
-            complete=item.complete,
             cut=config.cut,
             check=config.check,
             limits=DecodeLimits(wall_seconds=config.cut.seconds),
@@ -244,8 +240,7 @@ class _UnitRun:
         attempt = self._open.get(clip)
         if attempt is None:
             return
-        finished = pathlib.Path(done.path)
-        path = clip_path(clip, finished.suffix)
+        path = clip_path(clip, done.path.suffix)
         # Recorded first: a crash in between leaves a record without a clip, which is then fetched again, and never a
         # clip that nobody knows the origin of.
         self._record(
@@ -259,7 +254,7 @@ class _UnitRun:
             duration=done.duration,
         )
         try:
-            self._worker.store.publish(finished, path)
+            self._worker.store.publish(done.path, path)
         except Exception as error:  # buckets' drivers bring their own classes
             self._open[clip] = attempt
             self._record((clip,), Outcome(Reason.UNEXPECTED, f"could not be stored: {error}"))

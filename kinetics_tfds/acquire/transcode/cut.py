@@ -2,7 +2,7 @@
 
 A frame belongs to the clip if it is shown at or after the clip's start and before its end, by the video's own
 presentation times: the rule that decoding a whole video follows too. So a cut clip gives the frames that the whole
-video would give. Whether the video is sound there is for the caller to find out, by decoding it.
+video would give. Whether the video is intact there is for the caller to find out, by decoding it.
 """
 
 from __future__ import annotations
@@ -17,28 +17,20 @@ import av
 import numpy as np
 
 from kinetics_tfds.acquire.config import CutSettings
-from kinetics_tfds.acquire.transcode.cut_audio import Sound, SoundWriter, sound_packets
-from kinetics_tfds.decode.container import Media, open_media
+from kinetics_tfds.decode.container import Media, choose_audio, open_container, open_media, reason_of
 from kinetics_tfds.decode.damage import Damaged
 from kinetics_tfds.decode.failure import failed
 from kinetics_tfds.decode.frames import Orientation
-from kinetics_tfds.decode.reader import ClipReader, TimedFrame
+from kinetics_tfds.decode.reader import ClipReader
 from kinetics_tfds.decode.timeline import seconds
 from kinetics_tfds.decode.types import DecodeLimits, FailureReason
 
 _FASTEST_TICK = 1_000_000
-_COPYABLE_VIDEO = frozenset({"h264", "hevc", "vp9", "av1", "mpeg4"})
-_COPYABLE_AUDIO = frozenset({"aac", "mp3", "opus", "ac3", "eac3", "flac", "alac"})
-_FASTSTART = {"movflags": "faststart"}
+_FASTEST_AUDIO = 48_000  # samples a second
+_LAYOUTS = {1: "mono", 2: "stereo"}
 
 
-def can_copy(video: pathlib.Path, audio: pathlib.Path | None, limits: DecodeLimits) -> bool:
-    """Returns whether an MP4 file can hold the streams of a video as they are."""
-    with open_media(str(video), limits) as media, Sound(audio or video) as sound:
-        return media.codec in _COPYABLE_VIDEO and (sound.codec is None or sound.codec in _COPYABLE_AUDIO)
-
-
-def reencode_clip(
+def cut_clip(
     video: pathlib.Path,
     audio: pathlib.Path | None,
     target: pathlib.Path,
@@ -47,11 +39,11 @@ def reencode_clip(
     settings: CutSettings,
     limits: DecodeLimits,
 ) -> None:
-    """Writes the frames of [start, end) as H.264, and their sound as AAC, into an MP4 file.
+    """Writes the frames of [start, end) as H.264, and their audio as AAC, into an MP4 file.
 
     Args:
-        video: a local file with the picture, and the sound where `audio` is None.
-        audio: a local file with the sound.
+        video: a local file with the frames, and the audio where `audio` is None.
+        audio: a local file with the audio.
         target: the MP4 file to write.
         start: of the clip in the video, seconds.
         end: its end (exclusive), seconds.
@@ -61,108 +53,84 @@ def reencode_clip(
     Raises:
         DecodeError: the video cannot be read, or has no frame in the clip's times.
     """
-    with (
-        open_media(str(video), limits) as media,
-        Sound(audio or video, wanted=settings.audio) as sound,
-        av.open(str(target), "w", "mp4", options=_FASTSTART) as output,
-    ):
+    with open_media(str(video), limits) as media:
         window = media.origin + seconds(start), media.origin + seconds(end)
-        reader = ClipReader(media, limits, None)
-        writer = _VideoWriter(output, media, settings)
-        sound_writer = SoundWriter(output, sound, *window) if sound.stream is not None else None
-        shown = 0
-        for frame in _frames(reader, *window):
-            assert frame.frame is not None  # the reader skips none unless it is told which are wanted
-            # The clip begins with its first frame: what is left of a frame before it is not shown.
-            writer.write(frame.frame, frame.time - window[0] if shown else Fraction(0), reader.orientation)
-            shown += 1
-        if not shown:
-            raise _nothing_shown(start, end)
-        writer.finish()
-        if sound_writer is not None:
-            sound_writer.write_all()
+        sound = _read_audio(str(audio or video), *window, limits) if settings.audio else None
+        with av.open(str(target), "w", "mp4", options={"movflags": "faststart"}) as output:
+            reader = ClipReader(media, limits, None)
+            writer = _VideoWriter(output, media, settings)
+            # Before the first packet is written, which needs to know of all streams.
+            audio_packets = [] if sound is None else _encode_audio(output, *sound)
+            shown = 0
+            for time, frame in _frames(reader, *window):
+                # The clip begins with its first frame: what is left of a frame before it is not shown.
+                writer.write(frame, time - window[0] if shown else Fraction(0), reader.orientation)
+                shown += 1
+            if not shown:
+                raise failed(FailureReason.OUT_OF_RANGE, f"no frame is shown between {start:g} and {end:g} s")
+            writer.finish()
+            output.mux(audio_packets)
 
 
-def copy_clip(
-    video: pathlib.Path,
-    audio: pathlib.Path | None,
-    target: pathlib.Path,
-    start: float,
-    end: float,
-    settings: CutSettings,
-    limits: DecodeLimits,
-) -> None:
-    """Writes the video's own packets from the key frame before the clip, with an edit list that starts at the clip.
-
-    Arguments and errors as for `reencode_clip`. Frames that the clip's last frames refer to stay in the file although
-    they are shown after its end; decoding leaves them out by their time.
-    """
-    with (
-        open_media(str(video), limits) as media,
-        Sound(audio or video, wanted=settings.audio) as sound,
-        av.open(str(target), "w", "mp4", options=_FASTSTART) as output,
-    ):
-        window = media.origin + seconds(start), media.origin + seconds(end)
-        writer = output.add_stream_from_template(media.video)
-        sound_writer = output.add_stream_from_template(sound.stream) if sound.stream is not None else None
-        packets = _packets(media, *window)
-        offset = math.ceil(window[0] / media.time_base)
-        first = min((p.pts for p in packets if p.pts >= offset), default=None)
-        if first is None or first * media.time_base >= window[1]:
-            raise _nothing_shown(start, end)
-        for packet in packets:
-            # As in re-encoding, the first frame is shown from the clip's start on.
-            packet.pts = 0 if packet.pts == first else packet.pts - offset
-            packet.dts = min(packet.dts - offset, packet.pts)
-            packet.stream = writer
-            output.mux(packet)
-        if sound_writer is not None:
-            for packet in sound_packets(sound, *window):
-                packet.stream = sound_writer
-                output.mux(packet)
-
-
-def _nothing_shown(start: float, end: float) -> Exception:
-    return failed(FailureReason.OUT_OF_RANGE, f"no frame is shown between {start:g} and {end:g} s")
-
-
-def _frames(reader: ClipReader, start: Fraction, end: Fraction) -> Iterator[TimedFrame]:
+def _frames(reader: ClipReader, start: Fraction, end: Fraction) -> Iterator[tuple[Fraction, av.VideoFrame]]:
     try:
         for shown in reader.frames(start):
             if shown.time >= end:
                 return
-            yield shown
+            if shown.frame is not None:
+                yield shown.time, shown.frame
     except Damaged as damage:
         raise failed(damage.reason, damage.detail) from damage
 
 
-def _packets(media: Media, start: Fraction, end: Fraction) -> list[Any]:
-    """Returns the packets that showing [start, end) needs: from a key frame to the last in order of decoding."""
-    for lead in (0, 30, None):  # seconds before the start to seek to; indexes may point too late
-        target = Fraction(0) if lead is None else max(start - lead, Fraction(0))
-        try:
-            media.container.seek(math.floor(target / media.time_base), stream=media.video, backward=True)
-        except (av.FFmpegError, OSError) as error:
-            raise failed(FailureReason.CORRUPT, "its index does not lead to frames") from error
-        kept: list[Any] = []
-        for packet in _demux(media):
-            if packet.dts is None or packet.pts is None:
-                continue
-            if packet.dts * media.time_base >= end:
+def _read_audio(path: str, start: Fraction, end: Fraction, limits: DecodeLimits) -> tuple[np.ndarray, int] | None:
+    """Returns the samples of [start, end), float32 [channels, samples], and their rate; None where there are none.
+
+    Gaps, and what does not decode, are zeros, so that the audio keeps its time: the frames decide about a clip.
+    """
+    with open_container(path, limits) as container:
+        stream = choose_audio(container)
+        if stream is None or not stream.codec_context.sample_rate:
+            return None
+        rate = min(stream.codec_context.sample_rate, _FASTEST_AUDIO)
+        channels = 1 if stream.codec_context.layout.nb_channels == 1 else 2
+        samples = np.zeros((channels, round((end - start) * rate)), np.float32)
+        resampler = av.AudioResampler(format="fltp", layout=_LAYOUTS[channels], rate=rate)
+        expected = -math.inf  # the sample that the next part begins with
+        for frame in _audio_frames(container, stream, start):
+            time = frame.pts * stream.time_base - start
+            if time * rate >= samples.shape[1]:
                 break
-            if packet.is_keyframe and packet.pts * media.time_base <= start:
-                kept = []  # a later key frame serves as well
-            kept.append(packet)
-        if kept and kept[0].is_keyframe and (kept[0].pts * media.time_base <= start or target <= media.origin):
-            return kept
-    return []
+            for part in resampler.resample(frame):
+                # Times are rounded to ticks, and the resampler holds samples back; more than a fiftieth is a gap.
+                is_gap = abs(round(time * rate) - expected) > rate // 50
+                place = round(time * rate) if is_gap else int(expected)
+                expected = place + part.samples
+                first, last = max(place, 0), min(place + part.samples, samples.shape[1])
+                if first < last:
+                    samples[:, first:last] = part.to_ndarray()[:, first - place : last - place]
+        return (samples, rate) if expected > 0 else None
 
 
-def _demux(media: Media) -> Iterator[Any]:
+def _audio_frames(container: av.container.InputContainer, stream: Any, start: Fraction) -> Iterator[Any]:
+    """Yields the frames from a little before `start`, or from further back where the file has no index."""
     try:
-        yield from media.container.demux(media.video)
+        container.seek(max(0, math.floor((start - 1) / stream.time_base)), stream=stream, backward=True)
+        for packet in container.demux(stream):
+            try:
+                yield from (frame for frame in packet.decode() if frame.pts is not None)
+            except av.FFmpegError:
+                continue
     except (av.FFmpegError, OSError) as error:
-        raise failed(FailureReason.CORRUPT, "the file cannot be read on") from error
+        raise failed(FailureReason.CORRUPT, f"the audio cannot be read: {reason_of(error)}") from error
+
+
+def _encode_audio(output: Any, samples: np.ndarray, rate: int) -> list[av.Packet]:
+    layout = _LAYOUTS[len(samples)]
+    stream = output.add_stream("aac", rate=rate, layout=layout)
+    frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+    frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
+    return [*stream.encode(frame), *stream.encode(None)]
 
 
 class _VideoWriter:

@@ -47,9 +47,9 @@ def result_of_job(future: TaskFuture, job: Job) -> Finished | Outcome:
     except TaskTimeoutError:
         return Outcome(Reason.TIMEOUT, f"not cut and checked within {job.cut.seconds:g} s")
     except TaskCrashedError as error:
-        return outcome_of(DecodeFailure(FailureReason.CRASHED, str(error)), job.complete)
+        return outcome_of(DecodeFailure(FailureReason.CRASHED, str(error)), job.fetched.complete)
     except MemoryError:
-        return outcome_of(DecodeFailure(FailureReason.MEMORY, "memory ran out"), job.complete)
+        return outcome_of(DecodeFailure(FailureReason.MEMORY, "memory ran out"), job.fetched.complete)
     except WorkerError:
         raise
     except Exception as error:  # whatever one file does to a library, the others go on

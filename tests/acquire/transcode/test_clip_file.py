@@ -1,19 +1,27 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
+import signal
+import threading
+import time
 
+import psutil
 import pytest
 from media import make_video
 
 from kinetics_tfds.acquire.config import CheckSettings, CutSettings
 from kinetics_tfds.acquire.outcome import Outcome, Reason
+from kinetics_tfds.acquire.source import Fetched
 from kinetics_tfds.acquire.store.clip_store import file_digest
 from kinetics_tfds.acquire.transcode.clip_file import Finished, Job
 from kinetics_tfds.acquire.transcode.pool import make_pool, result_of_job, submit_job
+from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.decode.types import DecodeLimits
+from kinetics_tfds.errors import WorkerError
 from kinetics_tfds.workers import WorkerPool
 
 CUT = CutSettings(preset="ultrafast", crf=28)
@@ -34,28 +42,17 @@ def video(tmp_path_factory) -> pathlib.Path:
     return make_video(tmp_path_factory.mktemp("v") / "v.mp4", seconds=12, width=96, height=64, fps=15, audio=True)
 
 
-def job(video: pathlib.Path, folder: pathlib.Path, **more) -> Job:
-    values = {
-        "video": str(video),
-        "audio": None,
-        "span": Span.UNKNOWN,
-        "time_start": 2.0,
-        "time_end": 7.0,
-        "target": str(folder / "out"),
-        "may_move": False,
-        "complete": True,
-        "cut": CUT,
-        "check": CheckSettings(),
-        "limits": DecodeLimits(),
-    }
-    return Job(**(values | more))
+def job(video: pathlib.Path, folder: pathlib.Path, span=Span.UNKNOWN, times=(2.0, 7.0), complete=True, **more) -> Job:
+    clip = Clip(Split.TRAIN, "-abc_DEF123", *times, "archery")
+    fetched = Fetched((clip,), video, span, "somewhere", complete=complete)
+    values = {"target": folder / "out", "may_move": False, "cut": CUT, "check": CheckSettings()}
+    return Job(clip, fetched, **(values | more))
 
 
-@pytest.mark.parametrize(("mode", "word"), [("reencode", "reencoded"), ("copy", "copied")])
-def test_a_whole_video_is_cut(pool, video, tmp_path, mode, word):
-    done = finish(pool, job(video, tmp_path, cut=dataclasses.replace(CUT, mode=mode)))
+def test_a_whole_video_is_cut(pool, video, tmp_path):
+    done = finish(pool, job(video, tmp_path))
     assert isinstance(done, Finished), done
-    assert (done.cut, done.path, done.duration) == (word, str(tmp_path / "out.mp4"), 5.0)
+    assert (done.cut, done.path, done.duration) == ("reencoded", tmp_path / "out.mp4", 5.0)
     assert (done.sha256, done.bytes) == file_digest(tmp_path / "out.mp4")
 
 
@@ -64,13 +61,13 @@ def test_a_trimmed_file_stays_as_it_is_under_a_true_suffix(pool, tmp_path):
     before = lying.read_bytes()
     done = finish(pool, job(lying, tmp_path, span=Span.TRIMMED, may_move=True))
     assert isinstance(done, Finished), done
-    assert (done.cut, pathlib.Path(done.path).suffix) == ("as_is", ".webm")
-    assert pathlib.Path(done.path).read_bytes() == before
+    assert (done.cut, done.path.suffix) == ("as_is", ".webm")
+    assert done.path.read_bytes() == before
     assert not lying.exists()
 
 
 def test_a_file_of_the_user_is_only_read(pool, video, tmp_path):
-    done = finish(pool, job(video, tmp_path, span=Span.TRIMMED, time_start=100.0, time_end=112.0))
+    done = finish(pool, job(video, tmp_path, span=Span.TRIMMED, times=(100.0, 112.0)))
     assert isinstance(done, Finished)
     assert video.exists()
 
@@ -78,8 +75,8 @@ def test_a_file_of_the_user_is_only_read(pool, video, tmp_path):
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        ({"time_start": 50.0, "time_end": 60.0, "span": Span.WHOLE}, Reason.OUT_OF_RANGE),
-        ({"time_start": 11.5, "time_end": 21.5, "span": Span.WHOLE}, Reason.TOO_SHORT),
+        ({"times": (50.0, 60.0), "span": Span.WHOLE}, Reason.OUT_OF_RANGE),
+        ({"times": (11.5, 21.5), "span": Span.WHOLE}, Reason.TOO_SHORT),
         ({"span": Span.TRIMMED}, Reason.WRONG_LENGTH),
         ({"cut": dataclasses.replace(CUT, seconds=0.01)}, Reason.TIMEOUT),
         ({"limits": DecodeLimits(max_pixels=100)}, Reason.TOO_LARGE),
@@ -118,8 +115,52 @@ def test_damaged_files(pool, tmp_path, data, complete, reason):
     assert result.reason is reason, result
 
 
+def worker_processes() -> set[int]:
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+            if "kinetics_tfds.workers" in " ".join(child.cmdline()):
+                found.add(child.pid)
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_is_killed_while_it_cuts_costs_no_clip(video, tmp_path, number):
+    """As by the kernel that runs out of memory, or a signal to the whole process group: never `damaged`."""
+    others = worker_processes()
+    with make_pool(1) as pool:
+        slow = job(video, tmp_path, times=(0.0, 12.0), span=Span.WHOLE, cut=dataclasses.replace(CUT, preset="veryslow"))
+        future = submit_job(pool, slow)
+        while not (tmp_path / "out.mp4").exists():
+            time.sleep(0.01)
+        for worker in worker_processes() - others:
+            os.kill(worker, number)
+        assert isinstance(result_of_job(future, slow), Finished)
+
+
+def test_workers_that_are_killed_again_and_again_end_the_run_and_fail_no_clip(video, tmp_path):
+    others, over = worker_processes(), threading.Event()
+
+    def kill() -> None:
+        while not over.is_set():
+            for worker in worker_processes() - others:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
+
+    with make_pool(1) as pool:
+        one = job(video, tmp_path)
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            with pytest.raises(WorkerError):
+                finish(pool, one)
+        finally:
+            over.set()
+            killer.join()
+
+
 def test_jobs_share_a_pool(video, tmp_path):
     with make_pool(2) as pool:
-        jobs = [job(video, tmp_path, target=str(tmp_path / f"{number}")) for number in range(6)]
+        jobs = [job(video, tmp_path, target=tmp_path / f"{number}") for number in range(6)]
         futures = [submit_job(pool, each) for each in jobs]
         assert {type(result_of_job(*pair)) for pair in zip(futures, jobs, strict=True)} == {Finished}
