@@ -33,6 +33,7 @@ INSTALL = [
     "importlib_resources>=6,<8",
     "mlcroissant>=1.1,<1.2",
     "wrapt>=1.17,<3",
+    "xxhash>=3.5,<5",  # what a clip's file holds, for updates
     "uvicorn>=0.54,<0.60",
     # No upper bound: YouTube changes every few weeks, and an old yt-dlp stops working. `kinetics doctor` tells its age.
     "yt-dlp[default]>=2026.8",

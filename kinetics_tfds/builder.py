@@ -17,13 +17,13 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from kinetics_tfds import frame_table
-from kinetics_tfds.annotations.exclude import excluded_videos
 from kinetics_tfds.annotations.versions import KineticsVersion, get_version
-from kinetics_tfds.config import DEFAULT_CONFIG, NAMED_CONFIGS, VERSION, KineticsConfig, check_classes
-from kinetics_tfds.errors import ClipsError, ConfigError, show_errors_plainly
+from kinetics_tfds.config import DEFAULT_CONFIG, NAMED_CONFIGS, VERSION, KineticsConfig
+from kinetics_tfds.errors import ConfigError, show_errors_plainly
 from kinetics_tfds.features import make_features, to_example
 from kinetics_tfds.file_systems import check_data_dir, is_local
 from kinetics_tfds.printable import printable
+from kinetics_tfds.versioned_builder import VersionedBuilder
 
 if TYPE_CHECKING:
     from kinetics_tfds.annotations.clip import Split
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kinetics_tfds.planning.fingerprint import BuildIdentity
     from kinetics_tfds.planning.plan import PlannedClip, SplitPlan
     from kinetics_tfds.shards.run import BuildResult
+    from kinetics_tfds.shards.staging import Staging
 
 if pathlib.Path(sys.argv[0]).stem == "tfds":
     show_errors_plainly()  # that program is TFDS's, and would show a traceback first
@@ -38,7 +39,7 @@ if pathlib.Path(sys.argv[0]).stem == "tfds":
 HOMEPAGE = "https://github.com/google-deepmind/kinetics-i3d"
 
 
-class KineticsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class KineticsBuilder(VersionedBuilder, skip_registration=True):
     """Builds one version of Kinetics from annotation rows and a folder of clips.
 
     Attributes:
@@ -117,7 +118,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
         file_format: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Builds the dataset; see TFDS. Two builds of one dataset do not run at once.
+        """Builds the dataset, or updates it where the Beam options say so. Two builds of one do not run at once.
 
         TFDS would fill a folder of another name, remove it when anything fails, and rename it at the end, which copies
         every object of a bucket. Here shards are written to their place once: see `shards.commit`.
@@ -126,11 +127,14 @@ the official ones are downloaded where there are none. Without clips: --config=s
             KineticsError: something that the user can put right.
         """
         from kinetics_tfds.shards import commit, lock
+        from kinetics_tfds.shards.transform import take_update_option
 
         download_config = download_config or tfds.download.DownloadConfig()
         mode = download_config.download_mode
         is_committed = commit.is_committed(self.data_path)
-        if mode == tfds.GenerateMode.UPDATE_DATASET_INFO or (is_committed and not mode.overwrite_dataset):
+        if take_update_option(download_config.beam_options) and is_committed:
+            self.update(download_config, download_dir=download_dir, file_format=file_format, **kwargs)
+        elif mode == tfds.GenerateMode.UPDATE_DATASET_INFO or (is_committed and not mode.overwrite_dataset):
             super().download_and_prepare(
                 download_dir=download_dir, download_config=download_config, file_format=file_format, **kwargs
             )
@@ -145,39 +149,59 @@ the official ones are downloaded where there are none. Without clips: --config=s
                 self._log_download_done()
 
     def _build(self, dl_manager: Any, download_config: Any, run_id: str) -> None:
-        from kinetics_tfds.shards import commit, manifest, run, write
+        from kinetics_tfds.shards import commit, run, write
         from kinetics_tfds.shards.resume import open_staging
         from kinetics_tfds.shards.summary import format_table
 
         assert self.info.file_format is not None
-        file_format = self.info.file_format.value
-        write.check_file_format(file_format)
-        inputs = self.find_inputs(dl_manager)
-        print(inputs.describe())
-        plans = self.plan(inputs, download_config)
-        media_root = _absolute(inputs.root)
-        del inputs  # half a million matches need not weigh on the build
-        identity = self._identity(plans, file_format)
-        overwrite = download_config.download_mode.overwrite_dataset
+        write.check_file_format(self.info.file_format.value)
+        plans, media_root = self._plan_build(dl_manager, download_config)
+        identity = self._identity(plans, self.info.file_format.value)
+        earlier = self.predecessor
+        if earlier is not None and earlier.is_up_to_date(plans, identity, media_root):
+            print(f"{earlier.prepared.folder} holds all of this already: no new version is made.")
+            return
         if commit.is_committed(self.data_path):
             commit.discard(self.data_path)
+        # What an update staged for clips that have changed since is not worth an error.
+        overwrite = download_config.download_mode.overwrite_dataset or earlier is not None
         staging = open_staging(self.data_path, identity, plans, run=run_id, overwrite=overwrite)
-        job = write.BuildJob(_absolute(self.data_path), identity.fingerprint, run_id, self.KINETICS, media_root)
+        if earlier is not None:
+            earlier.keep_records(staging, plans, identity)
         result = run.run_build(
             staging,
-            job,
+            write.BuildJob(_absolute(self.data_path), identity.fingerprint, run_id, self.KINETICS, media_root),
             plans,
             max_failure_rate=self.kinetics_config.max_failure_rate,
             options=download_config.beam_options,
             runner=download_config.beam_runner,
         )
         print(format_table(result.summary))
+        self._set_splits(result)
+        self.info.download_size = dl_manager.downloaded_size
+        self._commit(staging, plans, identity, result)
+
+    def _plan_build(self, dl_manager: Any, download_config: Any) -> tuple[dict[Split, SplitPlan], str]:
+        """Returns the plan of each split, and the folder that the clips' paths are relative to."""
+        if self.predecessor is not None and self.predecessor.plans is not None:
+            return dict(self.predecessor.plans), ""
+        inputs = self.find_inputs(dl_manager)
+        print(inputs.describe())
+        return self.plan(inputs, download_config), _absolute(inputs.root)
+
+    def _commit(
+        self, staging: Staging, plans: dict[Split, SplitPlan], identity: BuildIdentity, result: BuildResult
+    ) -> None:
+        from kinetics_tfds.prepared.describe import write_descriptions
+        from kinetics_tfds.shards import commit, manifest
+
         with tempfile.TemporaryDirectory(prefix="kinetics-commit-") as scratch:
             small_files = epath.Path(scratch)
             commit.write_config(small_files, identity)
             manifest.write_manifest(small_files, plans, result.reports)
-            self._set_splits(result)
-            self.info.download_size = dl_manager.downloaded_size
+            if self.predecessor is not None:
+                self.predecessor.write_removals(small_files)
+            write_descriptions(small_files, identity, self.data_path, HOMEPAGE)
             self.info.write_to_directory(small_files)
             commit.write_default_config(self.data_path, DEFAULT_CONFIG.name)
             staging.remove_strays({name for split in self.info.splits.values() for name in split.filenames})
@@ -208,13 +232,14 @@ the official ones are downloaded where there are none. Without clips: --config=s
         from kinetics_tfds.features import RECORD_REVISION
         from kinetics_tfds.planning.fingerprint import BuildIdentity, describe_splits
 
+        copies = self.predecessor is not None and self.predecessor.plans is not None  # nothing is decoded
         return BuildIdentity(
             dataset=self.name,
             version=str(self.version),
             settings=self.kinetics_config.identity(),
             file_format=file_format,
             record_revision=RECORD_REVISION,
-            versions=versions(),
+            versions=self.predecessor.prepared.identity.versions if self.predecessor and copies else versions(),
             splits=describe_splits(plans),
         )
 
@@ -243,32 +268,20 @@ the official ones are downloaded where there are none. Without clips: --config=s
             ClipsError: there is nothing to build.
             ConfigError: the config names a class that the version does not have.
         """
-        from kinetics_tfds.planning.plan import Selection, Sharding, plan_splits
+        from kinetics_tfds.planning.plan import Sharding
+        from kinetics_tfds.planning.plan_inputs import plan_inputs
 
-        config = self.kinetics_config
-        check_classes(config, self.kinetics_version)
-        default_limit = tfds.download.DownloadConfig().max_shard_size
-        limit = download_config.max_shard_size
-        plans = plan_splits(
-            inputs.annotations.clips,
-            inputs.matches.found,
-            selection=Selection(
-                config.classes,
-                config.max_clips_per_class,
-                download_config.max_examples_per_split,
-                excluded_videos(config.exclude, inputs.annotation_files),
-            ),
-            sharding=Sharding(download_config.num_shards, None if limit == default_limit else limit),
-            settings=config.decode_settings,
+        limits = {"num_shards": download_config.num_shards, "max_shard_bytes": download_config.max_shard_size}
+        if limits["max_shard_bytes"] == tfds.download.DownloadConfig().max_shard_size:
+            limits["max_shard_bytes"] = None
+        return plan_inputs(
+            inputs,
+            self.kinetics_version,
+            self.kinetics_config,
+            Sharding(**limits),
+            max_examples_per_split=download_config.max_examples_per_split,
+            removed=self.predecessor.removed_videos() if self.predecessor is not None else frozenset(),
         )
-        if not any(plan.clips for plan in plans.values()):
-            raise ClipsError(
-                f"None of the {len(inputs.annotations.clips):,} annotation rows has its clip in {inputs.root} "
-                f"({len(inputs.listing.media):,} media files there).",
-                f"`kinetics plan {self.name} --manual_dir={inputs.root}` lists what was found and how files should be "
-                "named; `tfds build … --config=sample` needs no clips.",
-            )
-        return plans
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
         """Returns plain generators of the same examples, for tools that read a builder without writing a dataset."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import google_crc32c
 import numpy as np
+from etils import epath
 
 # `time` is the frame's timestamp in seconds: frames can be chosen before anything of the shard is read.
 ROW = np.dtype([("offset", "<u4"), ("size", "<u4"), ("crc32c", "<u4"), ("time", "<f4")])
@@ -79,6 +80,18 @@ def open_table(path: str | os.PathLike[str]) -> np.ndarray:
     with open(path, "rb") as file:
         rows, start = read_header(file.read(HEADER_BYTES))
     return np.memmap(path, ROW, "r", start, (rows,)) if rows else np.zeros(0, ROW)
+
+
+def read_table(path: epath.Path) -> np.ndarray:
+    """Returns a table that lies anywhere, `ROW` [N], read into memory.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: the file is no table of frames.
+    """
+    data = path.read_bytes()
+    rows, start = read_header(data[:HEADER_BYTES])
+    return np.frombuffer(data, ROW, rows, start)
 
 
 def read_header(start: bytes) -> tuple[int, int]:

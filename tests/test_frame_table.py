@@ -9,8 +9,8 @@ import pytest
 from tensorflow_datasets.proto import tf_example_pb2
 
 from kinetics_tfds import frame_table
-from kinetics_tfds.prepared import records
 from kinetics_tfds.prepared.verify import verify_dataset
+from kinetics_tfds.shards import records
 
 
 def make_record(frames, times, audio=b""):

@@ -18,8 +18,8 @@ from kinetics_tfds.browse.clip_table import SCHEMA, ClipTable
 from kinetics_tfds.browse.collection import MediaPath, StoredClip
 from kinetics_tfds.parquet import open_parquet
 from kinetics_tfds.prepared.dataset import Prepared, open_prepared
-from kinetics_tfds.prepared.records import read_record
 from kinetics_tfds.shards import manifest
+from kinetics_tfds.shards.records import read_record
 from kinetics_tfds.tfrecord import FRAMING_BYTES
 
 # The page asks for a clip's fields, its frames and its audio one after the other.

@@ -2,6 +2,7 @@
 
     kinetics build kinetics600 --manual_dir=CLIPS --data_dir=DATA
 
+With --update, a version that exists is extended by what has come or changed since: see docs/updating.md.
 Options that this command does not know are Beam's; they override the file's. The same command, given again after a stop
 or a crash, goes on where it stopped.
 """
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kinetics_tfds.cli.arguments import add_build_inputs, add_runner
 from kinetics_tfds.cli.builders import make_builder, make_download_config
+from kinetics_tfds.errors import UsageError
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -29,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--register_checksums", action="store_true", help="record sizes and hashes of downloaded lists")
     add("--overwrite", action="store_true", help="build anew what exists, and drop other half-done builds")
+    add("--update", action="store_true", help="make a new version; records of the newest one that are right are copied")
+    add("--replace", action="store_true", help="with --update: remove the version that was updated")
     add("--dry_run", action="store_true", help="say what would be built, and build nothing")
 
 
@@ -36,6 +40,12 @@ def run(args: argparse.Namespace, options: PipelineOptions | None = None) -> int
     """Builds; returns 0."""
     import tensorflow_datasets as tfds
 
+    if args.replace and not args.update:
+        raise UsageError("--replace is given without --update.", "Add --update, or leave out --replace.")
+    if args.update:
+        from kinetics_tfds.shards.transform import with_update
+
+        options = with_update(options, replace=args.replace)
     settings: dict[str, Any] = {"beam_options": options, "register_checksums": args.register_checksums}
     if args.overwrite:
         settings["download_mode"] = tfds.GenerateMode.REUSE_CACHE_IF_EXISTS

@@ -113,6 +113,7 @@ def _record_lines(records: RecordStats) -> list[str]:
         shown = ", ".join(f"{value} {count / records.records:.0%}" for value, count in counter.most_common(_SHOWN))
         more = f", and {len(counter) - _SHOWN} others" if len(counter) > _SHOWN else ""
         lines.append(f"{title}: {shown}{more}")
+    lines.append(f"red, green, blue, 0 to 1: mean {records.channel_mean}, standard deviation {records.channel_std}")
     return lines
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import dataclasses
 from collections.abc import Iterable, Iterator
 
+from kinetics_tfds.clips.media import read_content
 from kinetics_tfds.decode.types import (
     DecodedClip,
     DecodeFailure,
@@ -105,10 +108,13 @@ def decode_request(
     from kinetics_tfds.decode.failure import DecodeError
 
     try:
-        return decode_clip(request, settings, limits)
+        decoded = decode_clip(request, settings, limits)
+        return dataclasses.replace(decoded, content=read_content(request.path))
     except DecodeError as error:
         if error.failure.reason is FailureReason.MEMORY:  # to be tried again in a new worker
             raise MemoryError(error.failure.detail) from error
+        with contextlib.suppress(OSError):
+            return dataclasses.replace(error.failure, content=read_content(request.path))
         return error.failure
     except MemoryError:
         raise

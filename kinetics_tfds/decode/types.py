@@ -7,7 +7,7 @@ import enum
 
 import numpy as np
 
-from kinetics_tfds.clips.media import Span
+from kinetics_tfds.clips.media import MediaContent, Span
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +89,7 @@ class DecodedClip:
             where no audio was asked for.
         audio_rate: samples a second of `audio`, or None.
         decode_seconds: wall time spent in the worker.
+        content: of the file.
     """
 
     frames: list[bytes]
@@ -104,6 +105,7 @@ class DecodedClip:
     audio: np.ndarray | None = None
     audio_rate: int | None = None
     decode_seconds: float = 0.0
+    content: MediaContent | None = None
 
 
 class FailureReason(enum.StrEnum):
@@ -131,7 +133,9 @@ class DecodeFailure:
     Attributes:
         reason: one of the fixed list.
         detail: one line for people: what was seen in the file.
+        content: of the file, where the same content fails in the same way each time.
     """
 
     reason: FailureReason
     detail: str
+    content: MediaContent | None = dataclasses.field(default=None, compare=False)

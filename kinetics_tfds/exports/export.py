@@ -18,7 +18,7 @@ from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.errors import ConfigError, PlanMismatchError, VerifyError
 from kinetics_tfds.exports.record import ClipRecord, read_record
 from kinetics_tfds.prepared.dataset import Prepared, open_prepared
-from kinetics_tfds.prepared.records import read_records
+from kinetics_tfds.shards.records import read_records
 from kinetics_tfds.slices import even_slice
 
 # What `--format` may say; each module has a `FORMAT`.

@@ -33,6 +33,7 @@ class Exclusion(enum.StrEnum):
 
     CLASSES = "classes"  # its class is not among the config's `classes`, or it has none
     EXCLUDE = "exclude"  # its video is on the list of videos to leave out
+    REMOVED = "removed"  # its video was taken out of an earlier version of the dataset, with `kinetics prune`
     MAX_CLIPS_PER_CLASS = "max_clips_per_class"  # its class was full in this split
     MAX_EXAMPLES_PER_SPLIT = "max_examples_per_split"  # the split was full
 
@@ -59,12 +60,14 @@ class Selection:
         max_clips_per_class: per split; unlabelled clips count as one class. None for no limit.
         max_examples_per_split: None for no limit.
         exclude: YouTube ids to leave out.
+        removed: YouTube ids that were taken out of an earlier version of the dataset.
     """
 
     classes: Collection[str] | None = None
     max_clips_per_class: int | None = None
     max_examples_per_split: int | None = None
     exclude: Collection[str] = frozenset()
+    removed: Collection[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,8 +178,8 @@ def plan_split(
 ) -> SplitPlan:
     """Plans one split.
 
-    Rows that `classes` and `exclude` leave out are excluded whether or not their file is there; the limits count only
-    clips that are there.
+    Rows that `classes`, `exclude` and `removed` leave out are excluded whether or not their file is there; the limits
+    count only clips that are there.
 
     Args:
         split: its name.
@@ -199,6 +202,8 @@ def plan_split(
             excluded[clip] = Exclusion.CLASSES
         elif clip.youtube_id in selection.exclude:
             excluded[clip] = Exclusion.EXCLUDE
+        elif clip.youtube_id in selection.removed:
+            excluded[clip] = Exclusion.REMOVED
         elif clip not in found:
             missing.append(clip)
         elif selection.max_clips_per_class is not None and filled[clip.label] >= selection.max_clips_per_class:

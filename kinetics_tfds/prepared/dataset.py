@@ -78,12 +78,19 @@ class Prepared:
     """A prepared dataset.
 
     Attributes:
-        folder: where it lies.
+        folder: where it lies; while a build ends, where its manifest lies.
         identity: what it was made from.
+        shards_in: where its shards lie, if not in that folder.
     """
 
     folder: epath.Path
     identity: BuildIdentity
+    shards_in: epath.Path | None = None
+
+    @property
+    def shards_folder(self) -> epath.Path:
+        """Where its shards lie."""
+        return self.shards_in or self.folder
 
     @functools.cached_property
     def manifest(self) -> pa.Table:
@@ -112,7 +119,7 @@ class Prepared:
 
     def shard(self, split: str, index: int) -> ShardFile:
         """Returns one shard that must be there."""
-        path = os.fspath(self.folder / self.file_name(split, index))
+        path = os.fspath(self.shards_folder / self.file_name(split, index))
         return ShardFile(path, split, index, self.identity.file_format, self._expected_records(split, index))
 
     def _expected_records(self, split: str, index: int) -> tuple[ExpectedRecord, ...] | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
+import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -19,8 +20,12 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from kinetics_tfds.jpeg import jpeg_size
 from kinetics_tfds.prepared.dataset import Prepared, ShardFile
-from kinetics_tfds.prepared.records import read_records
 from kinetics_tfds.shards.manifest import read_manifest
+from kinetics_tfds.shards.records import read_records
+
+_CHANNELS = ("red", "green", "blue")
+# Weights of red, green and blue in JPEG's own luma.
+_LUMA = np.array([0.299, 0.587, 0.114])
 
 
 @dataclasses.dataclass
@@ -38,6 +43,9 @@ class RecordStats:
         original_fps: records by the source's, rounded to whole numbers.
         durations: records by length in seconds, rounded to whole numbers.
         brightness: records by the mean luma of their middle frame, 0 to 255 in steps of 8.
+        pixels: in the middle frame of each record.
+        channel_sums: of those pixels' red, green and blue, 0 to 255; whole numbers add up to the same in any order.
+        channel_squares: of their squares.
     """
 
     records: int = 0
@@ -50,6 +58,23 @@ class RecordStats:
     original_fps: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
     durations: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
     brightness: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
+    pixels: int = 0
+    channel_sums: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    channel_squares: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+
+    @property
+    def channel_mean(self) -> list[float]:
+        """Mean of red, green and blue, 0 to 1, to three places."""
+        return [round(self.channel_sums[name] / max(self.pixels, 1) / 255, 3) for name in _CHANNELS]
+
+    @property
+    def channel_std(self) -> list[float]:
+        """Standard deviation of red, green and blue, 0 to 1, to three places."""
+        pixels = max(self.pixels, 1)
+        variances = [
+            self.channel_squares[name] / pixels - (self.channel_sums[name] / pixels) ** 2 for name in _CHANNELS
+        ]
+        return [round(math.sqrt(max(variance, 0)) / 255, 3) for variance in variances]
 
     def add(self, other: RecordStats) -> None:
         """Adds other records to these."""
@@ -159,10 +184,9 @@ def _count(column: Any) -> dict[Any, int]:
     }
 
 
-def _brightness(image: bytes) -> list[int]:
-    """Returns the mean luma of a JPEG image in steps of 8; nothing where it does not decode."""
-    luma = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
-    return [] if luma is None else [int(luma.mean()) // 8 * 8]
+def _brightness(pixels: np.ndarray) -> list[int]:
+    """Returns the mean luma of an image's pixels in steps of 8; nothing where there are none."""
+    return [int(pixels.mean(axis=0) @ _LUMA) // 8 * 8] if len(pixels) else []
 
 
 def _measure(data: bytes) -> RecordStats:
@@ -170,6 +194,7 @@ def _measure(data: bytes) -> RecordStats:
     images = features["video"].bytes_list.value
     fps = features["fps"].float_list.value[0]
     width, height = (features[f"original_{side}"].int64_list.value[0] for side in ("width", "height"))
+    pixels = _middle_frame(images)
     return RecordStats(
         records=1,
         frames=len(images),
@@ -180,5 +205,20 @@ def _measure(data: bytes) -> RecordStats:
         fps=collections.Counter([round(fps, 2)]),
         original_fps=collections.Counter([round(features["original_fps"].float_list.value[0])]),
         durations=collections.Counter([round(len(images) / fps)] if fps else ()),
-        brightness=collections.Counter(_brightness(images[len(images) // 2]) if images else ()),
+        brightness=collections.Counter(_brightness(pixels)),
+        pixels=len(pixels),
+        channel_sums=_by_channel(pixels),
+        channel_squares=_by_channel(pixels**2),
     )
+
+
+def _by_channel(values: np.ndarray) -> collections.Counter[str]:
+    """Returns the sums of int64 [N, 3] by the channel's name."""
+    return collections.Counter(dict(zip(_CHANNELS, values.sum(axis=0).tolist(), strict=True)))
+
+
+def _middle_frame(images: Sequence[bytes]) -> np.ndarray:
+    """Returns the pixels of a clip's middle frame, int64 [N, 3]; none where it is no image."""
+    image = images[len(images) // 2] if images else b""
+    pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR_RGB) if image else None
+    return np.zeros((0, 3), np.int64) if pixels is None else pixels.reshape(-1, 3).astype(np.int64)

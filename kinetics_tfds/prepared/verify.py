@@ -24,8 +24,7 @@ from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.prepared import verify_folder
 from kinetics_tfds.prepared.dataset import ExpectedRecord, Prepared, ShardFile
 from kinetics_tfds.prepared.problem import Problem
-from kinetics_tfds.prepared.records import RawRecord, read_records
-from kinetics_tfds.shards.write import hash_record
+from kinetics_tfds.shards.records import RawRecord, hash_record, read_records
 from kinetics_tfds.workers import TaskCrashedError, WorkerPool
 
 # A wholly damaged shard would list every record.

@@ -11,6 +11,7 @@ import pyarrow as pa
 from etils import epath
 
 from kinetics_tfds.annotations.clip import Clip, Split, clip_columns, clip_schema
+from kinetics_tfds.clips.media import MediaFile
 from kinetics_tfds.errors import VerifyError
 from kinetics_tfds.parquet import open_parquet, parquet_writer
 from kinetics_tfds.planning.plan import SplitPlan
@@ -30,6 +31,9 @@ SCHEMA = clip_schema(
     ("frames", pa.int32()),
     ("bytes", pa.int64()),  # of the serialised record
     ("digest", pa.string()),  # blake2b of the serialised record, 32 hexadecimal digits; empty where there is none
+    ("media_bytes", pa.int64()),  # size of the clip's file; 0 where it gave no frames and may do so another time
+    ("media_digest", pa.string()),  # of what the file holds (clips.media.read_content); empty likewise
+    ("span", pa.string()),  # what the file's name says that it covers; null where no file was looked for
 ).insert(1, pa.field("id", pa.string()))
 _ROWS_AT_ONCE = 20_000
 
@@ -82,13 +86,13 @@ class _Row(NamedTuple):
     clip: Clip
     report: ClipReport
     shard: int | None = None
-    path: str | None = None
+    media: MediaFile | None = None
 
 
 def _split_rows(plan: SplitPlan, reports: Mapping[str, ShardReport]) -> Iterator[_Row]:
     for shard in plan.shards():
         for planned, clip_report in zip(shard.clips, reports[shard.name].read_clips(), strict=True):
-            yield _Row(planned.clip, clip_report, shard.index, planned.media.path)
+            yield _Row(planned.clip, clip_report, shard.index, planned.media)
     for clip in plan.missing:
         yield _Row(clip, ClipReport(ClipState.MISSING))
     for clip, reason in plan.excluded.items():
@@ -101,6 +105,7 @@ def _to_table(rows: Sequence[_Row]) -> pa.Table:
         **{field: [getattr(row.report, field) for row in rows] for field in ClipReport.__dataclass_fields__},
         "id": [row.clip.id for row in rows],
         "shard": [row.shard for row in rows],
-        "path": [row.path for row in rows],
+        "path": [None if row.media is None else row.media.path for row in rows],
+        "span": [None if row.media is None else str(row.media.span) for row in rows],
     }
     return pa.table(columns, schema=SCHEMA)

@@ -32,6 +32,8 @@ class ClipReport:
         frames: stored frames.
         bytes: size of the serialised record.
         digest: blake2b of the serialised record, 32 hexadecimal digits.
+        media_bytes: size of the clip's file; 0 where a failure may not repeat itself.
+        media_digest: of the file's content (`clips.media.read_content`), empty likewise.
     """
 
     state: ClipState
@@ -41,6 +43,8 @@ class ClipReport:
     frames: int = 0
     bytes: int = 0
     digest: str = ""
+    media_bytes: int = 0
+    media_digest: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -159,6 +159,11 @@ class Staging:
         with self.writing(self._report_path(report.name)) as local:
             local.write_text(report.text)
 
+    @property
+    def kept_path(self) -> epath.Path:
+        """Where an update says what an earlier version holds of the planned clips; see `kept`."""
+        return self.path / "kept.parquet"
+
     def read_report(self, name: str) -> ShardReport | None:
         """Returns a finished shard's sidecar, or None where there is none that can be used."""
         try:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
 from kinetics_tfds.errors import KineticsError, WorkerError
 from kinetics_tfds.shards.progress import LIVE
@@ -49,6 +49,29 @@ class BuildOptions(PipelineOptions):
             default=False,
             help="Write staged shards with failed clips again.",
         )
+        parser.add_argument(
+            "--replace",
+            action="store_true",
+            default=False,
+            help="After an update, remove the version that was updated.",
+        )
+
+
+def with_update(options: PipelineOptions | None, *, replace: bool) -> PipelineOptions:
+    """Returns the options with those of an update; `take_update_option` reads them."""
+    options = options or PipelineOptions([])
+    options.view_as(GoogleCloudOptions).update = True
+    options.view_as(BuildOptions).replace = replace
+    return options
+
+
+def take_update_option(options: PipelineOptions | None) -> bool:
+    """Returns whether `update` is among the options, and takes it out: Beam has it for its own jobs on Dataflow."""
+    if options is None:
+        return False
+    theirs = options.view_as(GoogleCloudOptions)
+    update, theirs.update = bool(theirs.update), False
+    return update
 
 
 class WriteShards(beam.PTransform):

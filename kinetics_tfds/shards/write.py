@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 from etils import epath
 from tensorflow_datasets.core import file_adapters, naming
 
 from kinetics_tfds import frame_table
+from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import get_version
+from kinetics_tfds.clips.media import MediaContent
 from kinetics_tfds.decode.pool import DecodePool
 from kinetics_tfds.decode.revision import versions
 from kinetics_tfds.decode.types import (
@@ -28,8 +29,10 @@ from kinetics_tfds.decode.types import (
 from kinetics_tfds.errors import ConfigError, WorkerError
 from kinetics_tfds.features import RECORD_REVISION, make_features, to_example
 from kinetics_tfds.planning.fingerprint import BuildIdentity, compare_mappings
-from kinetics_tfds.planning.plan import ShardPlan
+from kinetics_tfds.planning.plan import PlannedClip, ShardPlan
 from kinetics_tfds.shards.decoding import decode_clips
+from kinetics_tfds.shards.kept import KeptClips, KeptRecord, Outcomes
+from kinetics_tfds.shards.records import hash_record, write_records
 from kinetics_tfds.shards.report import ClipReport, ClipState, ShardReport
 from kinetics_tfds.shards.serialise import ExampleSerialiser
 from kinetics_tfds.shards.staging import Staging
@@ -103,6 +106,21 @@ def decode_settings(identity: BuildIdentity) -> DecodeSettings:
     return DecodeSettings(**{f.name: identity.settings[f.name] for f in dataclasses.fields(DecodeSettings)})
 
 
+@dataclasses.dataclass
+class _Written:
+    """What is known of the records of a shard while it is written.
+
+    Attributes:
+        reports: of each clip so far.
+        decode_ms: time in the decode worker of each clip that was decoded.
+        frames: where the frames of each record lie.
+    """
+
+    reports: list[ClipReport] = dataclasses.field(default_factory=list)
+    decode_ms: list[int] = dataclasses.field(default_factory=list)
+    frames: list[np.ndarray] = dataclasses.field(default_factory=list)
+
+
 class ShardWriter:
     """Writes the shards of one build, in one process; several threads may write at once.
 
@@ -124,7 +142,9 @@ class ShardWriter:
         self._job = job
         self._on_clip = on_clip or (lambda name, report: None)
         self._identity = self.staging.read_identity()
-        _check_versions(self._identity)
+        self._kept = KeptClips.open(self.staging.kept_path, job.media_root)
+        if self._kept is None or self._kept.earlier.needs_media:
+            _check_versions(self._identity)
         settings = self._identity.settings
         self._features = make_features(get_version(job.kinetics).class_names, settings["audio_rate"])
         self._serialise = ExampleSerialiser(self._features)
@@ -153,63 +173,89 @@ class ShardWriter:
             return ShardOutcome(finished, ())
         if self.staging.run.asked_to_stop(look=True):
             raise StoppedError(f"asked to stop before writing {shard.name}")
-        reports: list[ClipReport] = []
-        decode_ms: list[int] = []
-        frames: list[np.ndarray] = []
+        written = _Written()
         final = self.staging.data_path / shard_file_name(self._identity, shard)
         with self.staging.writing(final) as local:
-            outcomes = decode_clips(self._job.media_root, shard.clips, pool, on_all_requested)
-            records = self._records(shard, outcomes, reports, decode_ms, frames)
-            with contextlib.closing(outcomes), contextlib.closing(records):
-                file_adapters.ADAPTER_FOR_FORMAT[self._format].write_examples(local, records)
+            self._write_records(number, shard, pool, on_all_requested or (lambda: None), local, written)
             size = local.stat().length
         report = ShardReport.of_clips(
             shard,
-            reports,
+            written.reports,
             fingerprint=self._job.fingerprint,
             file_name=final.name,
             file_bytes=size,
-            table_sha256=self.staging.write_frame_table(final.name, frames),
+            table_sha256=self.staging.write_frame_table(final.name, written.frames),
         )
         self.staging.write_report(report)
-        return ShardOutcome(report, tuple(decode_ms))
+        return ShardOutcome(report, tuple(written.decode_ms))
 
-    def _records(
+    def _write_records(
         self,
+        number: int,
         shard: ShardPlan,
-        outcomes: Iterable[DecodedClip | DecodeFailure],
-        reports: list[ClipReport],
-        decode_ms: list[int],
-        frames: list[np.ndarray],
-    ) -> Generator[tuple[str, bytes]]:
-        """Yields the key and bytes of each record; appends a report for each clip, and where a record's frames lie."""
-        written = 0
+        pool: DecodePool,
+        on_all_requested: Callable[[], None],
+        path: epath.Path,
+        written: _Written,
+    ) -> None:
+        kept = {} if self._kept is None else self._kept.of_shard(number, shard)
+        whole = None if self._kept is None else self._kept.copy_whole_file(kept, shard, self._format.value, path)
+        if whole is not None:
+            on_all_requested()
+            written.frames.append(whole)
+            for place in range(len(shard.clips)):
+                written.reports.append(kept[place].report)
+                self._on_clip(shard.name, kept[place].report)
+            return
+
+        def decode(clips: Sequence[PlannedClip], on_all_requested: Callable[[], None]) -> Outcomes:
+            return decode_clips(self._job.media_root, clips, pool, on_all_requested)
+
+        if self._kept is None:
+            outcomes: Outcomes = decode(shard.clips, on_all_requested)
+        else:
+            outcomes = self._kept.outcomes(shard, kept, decode, on_all_requested)
+        records = self._records(shard, outcomes, written)
+        with contextlib.closing(outcomes), contextlib.closing(records):
+            write_records(path, self._format, records)
+
+    def _records(self, shard: ShardPlan, outcomes: Outcomes, written: _Written) -> Generator[tuple[str, bytes]]:
+        """Yields the key and bytes of each record; says in `written` what became of each clip."""
+        records = 0
         for planned, outcome in zip(shard.clips, outcomes, strict=True):
             if self.staging.run.asked_to_stop():
                 raise StoppedError(f"asked to stop while writing {shard.name}")
-            if isinstance(outcome, DecodeFailure):
-                report = ClipReport(ClipState.FAILED, reason=str(outcome.reason), detail=outcome.detail)
-            else:
-                record = self._serialise(self._features.encode_example(to_example(planned.clip, outcome)))
-                report = ClipReport(
-                    ClipState.WRITTEN,
-                    index=written,
-                    detail=outcome.damage or "",
-                    frames=len(outcome.frames),
-                    bytes=len(record),
-                    digest=hash_record(record),
-                )
-                written += 1
-                frames.append(frame_table.frame_rows(record))
-                decode_ms.append(round(outcome.decode_seconds * 1000))
+            report, record = self._report(planned.clip, outcome)
+            if record is not None:
+                report = dataclasses.replace(report, index=records)
+                records += 1
+                kept_rows = outcome.frames if isinstance(outcome, KeptRecord) else None
+                written.frames.append(frame_table.frame_rows(record) if kept_rows is None else kept_rows)
+                if isinstance(outcome, DecodedClip):
+                    written.decode_ms.append(round(outcome.decode_seconds * 1000))
                 yield planned.clip.id, record
-            reports.append(report)
+            written.reports.append(report)
             self._on_clip(shard.name, report)
 
-
-def hash_record(record: bytes) -> str:
-    """Returns the hash that reports and manifests hold of a serialised record: blake2b, 32 hexadecimal digits."""
-    return hashlib.blake2b(record, digest_size=16).hexdigest()
+    def _report(self, clip: Clip, outcome: DecodedClip | DecodeFailure | KeptRecord) -> tuple[ClipReport, bytes | None]:
+        """Returns a clip's report, but for the place of its record, and the record if it has one."""
+        if isinstance(outcome, KeptRecord):
+            return outcome.report, outcome.data
+        content = outcome.content or MediaContent(0, "")
+        if isinstance(outcome, DecodeFailure):
+            report = ClipReport(ClipState.FAILED, reason=str(outcome.reason), detail=outcome.detail)
+            return dataclasses.replace(report, media_bytes=content.bytes, media_digest=content.digest), None
+        record = self._serialise(self._features.encode_example(to_example(clip, outcome)))
+        report = ClipReport(
+            ClipState.WRITTEN,
+            detail=outcome.damage or "",
+            frames=len(outcome.frames),
+            bytes=len(record),
+            digest=hash_record(record),
+            media_bytes=content.bytes,
+            media_digest=content.digest,
+        )
+        return report, record
 
 
 def _check_versions(identity: BuildIdentity) -> None:

@@ -19,7 +19,7 @@ from kinetics_tfds.browse.collection import StoredClip
 from kinetics_tfds.browse.marks import Marks
 from kinetics_tfds.browse.prepared_dataset import PreparedDataset
 from kinetics_tfds.prepared.dataset import open_prepared
-from kinetics_tfds.prepared.records import read_records
+from kinetics_tfds.shards.records import read_records
 
 
 @pytest.fixture(scope="module", params=["tfrecord", "array_record"])

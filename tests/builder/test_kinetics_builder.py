@@ -17,7 +17,7 @@ from kinetics_tfds.config import NAMED_CONFIGS, KineticsConfig
 from kinetics_tfds.errors import ClipsError, ConfigError, PlanMismatchError, TooManyFailuresError
 from kinetics_tfds.shards import lock
 from kinetics_tfds.shards.manifest import read_manifest
-from kinetics_tfds.shards.write import hash_record
+from kinetics_tfds.shards.records import hash_record
 
 CONFIG = KineticsConfig(name="tiny", short_side=32, fps=5.0, max_failure_rate=0.5)
 COUNTS = {Split.TRAIN: 12, Split.VALIDATION: 4, Split.TEST: 3}

@@ -16,9 +16,9 @@ import pytest
 
 from kinetics_tfds.errors import VerifyError
 from kinetics_tfds.prepared.dataset import find_prepared, open_prepared
-from kinetics_tfds.prepared.records import read_records
 from kinetics_tfds.prepared.verify import summarise, verify_dataset, verify_shard
 from kinetics_tfds.prepared.verify_folder import verify_folder
+from kinetics_tfds.shards.records import read_records
 
 FORMATS = ("tfrecord", "array_record")
 

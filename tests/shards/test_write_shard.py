@@ -14,9 +14,10 @@ from kinetics_tfds.decode.types import FailureReason
 from kinetics_tfds.errors import ConfigError, WorkerError
 from kinetics_tfds.features import make_features
 from kinetics_tfds.shards import write
+from kinetics_tfds.shards.records import hash_record
 from kinetics_tfds.shards.report import ClipState
 from kinetics_tfds.shards.staging import Staging
-from kinetics_tfds.shards.write import ShardWriter, StoppedError, hash_record
+from kinetics_tfds.shards.write import ShardWriter, StoppedError
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Reads the raw records of a shard, one in memory at a time, and says exactly where a file is damaged.
+"""The raw records of a shard: written, and read one in memory at a time, saying exactly where a file is damaged.
 
 TFDS's readers stop at the first damage with an error that names no record, and see no length that is right for another
 shard. Here a record whose bytes are damaged is given with its problem, and reading goes on behind it.
@@ -6,13 +6,17 @@ shard. Here a record whose bytes are damaged is given with its problem, and read
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
+import hashlib
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from etils import epath
+from tensorflow_datasets.core import file_adapters
 
 from kinetics_tfds import tfrecord
 from kinetics_tfds.errors import VerifyError
@@ -81,6 +85,32 @@ def read_record(path: epath.PathLike, file_format: str, index: int, offset: int,
     if len(framed) < size + tfrecord.FRAMING_BYTES or tfrecord.read_length(header) != size:
         return RawRecord(None, "no record of this length starts where the manifest says")
     return RawRecord(data, None if tfrecord.is_intact(data, footer) else "the checksum of its data is wrong")
+
+
+def write_records(
+    path: epath.Path, file_format: file_adapters.FileFormat, records: Iterable[tuple[str, bytes]]
+) -> None:
+    """Writes the records of a shard, given with their keys, to a local file."""
+    if file_format is not file_adapters.FileFormat.TFRECORD:
+        file_adapters.ADAPTER_FOR_FORMAT[file_format].write_examples(path, records)
+        return
+    with path.open("wb") as file:
+        for _, data in records:
+            tfrecord.write_record(file, data)
+
+
+def link_or_copy(source: epath.PathLike, target: epath.Path) -> None:
+    """Gives a local or remote file a second, local name: the same bytes on disk where the file system can do that."""
+    with contextlib.suppress(OSError):
+        os.link(source, target)
+        return
+    with open_file(source) as file, target.open("wb") as copy:
+        shutil.copyfileobj(file, copy, 1 << 20)
+
+
+def hash_record(record: bytes) -> str:
+    """Returns the hash that reports and manifests hold of a serialised record: blake2b, 32 hexadecimal digits."""
+    return hashlib.blake2b(record, digest_size=16).hexdigest()
 
 
 def _read_tfrecord(path: epath.Path) -> Iterator[RawRecord]:
