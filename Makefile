@@ -25,7 +25,7 @@ test-all: lint ## Lint, and run every test.
 	$(PYTEST)
 
 test-torch: .venv-torch/.installed ## The tests with PyTorch, in an environment of their own (some gigabytes).
-	TF_CPP_MIN_LOG_LEVEL=3 .venv-torch/bin/python -m pytest tests/loader/torch tests/examples/test_train_torch.py
+	TF_CPP_MIN_LOG_LEVEL=3 .venv-torch/bin/python -m pytest tests/loader/torch tests/loader/gpu tests/examples/test_train_torch.py
 
 lint: $(INSTALLED) ## ruff, pyright, import-linter.
 	$(BIN)/ruff check .
@@ -56,5 +56,5 @@ $(INSTALLED): setup.py
 
 .venv-torch/.installed: setup.py $(INSTALLED)
 	$(BIN)/python -m venv .venv-torch
-	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check -e '.[torch]' hypothesis pytest pytest-timeout
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check -e '.[torch,gpu]' hypothesis pytest pytest-timeout
 	@touch $@

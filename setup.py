@@ -44,6 +44,8 @@ EXTRAS = {
     "jax": ["jax>=0.10,<0.11"],  # for accelerators as JAX says: pip install "jax[cuda13]" or "jax[tpu]"
     # loader.torch; where there is no GPU, install PyTorch's build for CPUs first
     "torch": ["torch>=2.11,<3", "torchdata>=0.11,<0.12"],
+    # loader.gpu, with the extra torch: decoding on NVIDIA's cards. For CUDA 12: nvidia-nvimgcodec-cu12[nvjpeg].
+    "gpu": ["nvidia-nvimgcodec-cu13[nvjpeg]>=0.9,<0.10; platform_system == 'Linux'"],
     # What `make bench` compares with. decord has no wheel for Macs with Apple's processors; there its row is left out.
     "bench": [
         "decord==0.6.0; platform_machine == 'x86_64' or platform_machine == 'AMD64'",

@@ -10,6 +10,7 @@ one that was not.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import pathlib
 import sys
@@ -42,6 +43,9 @@ class Net(torch.nn.Module):
             channels = wide
         self.stages = torch.nn.Sequential(*stages)
         self.head = torch.nn.Linear(channels, classes)
+        for stage in self.stages:
+            if isinstance(stage, torch.nn.Conv3d):
+                torch.nn.init.kaiming_normal_(stage.weight, nonlinearity="relu")
 
     def forward(self, video: torch.Tensor) -> torch.Tensor:
         """Returns logits [B, classes] of clips [B, C, T, H, W]."""
@@ -75,8 +79,12 @@ class Trainer:
         self.model = Net(args.width, len(classes)).to(self._device)
         self._optimiser = torch.optim.Adam(self.model.parameters(), args.learning_rate, betas=(0.9, 0.99))
         self.step, self._steps = 0, len(self._batches)
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(self._optimiser, args.learning_rate, self._steps)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
         self._folder = args.workdir / f"torch_{self._shard[0]}"
+
+    def _rate(self, step: int) -> float:
+        """Returns the share of the learning rate at a step: a short rise, then a cosine to zero."""
+        return min(1.0, (step + 1) / 20) * 0.5 * (1 + math.cos(math.pi * min(step / self._steps, 1.0)))
 
     def run(self) -> float:
         """Trains, and returns the top-1 accuracy on the held-out videos."""

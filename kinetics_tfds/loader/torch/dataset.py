@@ -31,6 +31,7 @@ class ClipDataset(torch.utils.data.Dataset):
         reader: reads the clips.
         training: shuffled, augmented and repeated; or each clip once.
         order: the clips of this rank.
+        encoded: whether items hold encoded views.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class ClipDataset(torch.utils.data.Dataset):
         epochs: int = 1,
         shard: tuple[int, int] = (0, 1),
         classes: Iterable[str | int] | None = None,
+        encoded: bool = False,
     ) -> None:
         """Opens a split.
 
@@ -58,6 +60,7 @@ class ClipDataset(torch.utils.data.Dataset):
             epochs: passes over the split in training.
             shard: (rank, world size).
             classes: names or indices of the classes to keep.
+            encoded: items hold `views`, a list of `EncodedView`, in the place of `video`: for decoding on a device.
 
         Raises:
             LoaderError: the folder holds no dataset that this project built.
@@ -76,6 +79,7 @@ class ClipDataset(torch.utils.data.Dataset):
         assert recipe is not None
         source = ClipSource(dataset, split, classes=classes)
         self.reader = ViewReader(source, recipe, seed=seed, training=self.training)
+        self.encoded = encoded
         self.order = EpochOrder(len(source), seed, self.training, epochs if self.training else 1, shard)
 
     @property
@@ -102,6 +106,9 @@ class ClipDataset(torch.utils.data.Dataset):
             raise IndexError(f"place {place} of {len(self)}")
         if place >= len(self.order):
             return self.padding()
+        if self.encoded:
+            clip, views = self.reader.encoded(*self.order[place])
+            return {"views": views, "label": clip.label, "id": clip.id, "mask": True}
         return {**self.reader.read(*self.order[place]), "mask": True}
 
     def padding(self) -> dict[str, Any]:

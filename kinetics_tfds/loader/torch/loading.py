@@ -45,7 +45,7 @@ def make_dataloader(
         layout: `NCTHW`, for convolutions in channels-last memory order, or `NTHWC`.
         pin_memory: copies batches to memory that a GPU reads by itself; None: where there is a GPU.
         prefetch: batches that each worker makes ahead.
-        choices: `preset`, `recipe`, `training`, `seed`, `epochs`, `shard` and `classes` of `ClipDataset`.
+        choices: `preset`, `recipe`, `training`, `seed`, `epochs`, `shard`, `classes` and `encoded` of `ClipDataset`.
 
     Raises:
         LoaderError: the folder holds no dataset that this project built.
@@ -63,6 +63,11 @@ def make_dataloader(
         raise ConfigError(
             f"{len(clips)} clips of this rank do not fill a batch of {batch_size} rows.",
             "Choose a smaller batch_size or more epochs.",
+        )
+    if clips.encoded and (not clips.training or clips.recipe.augment):
+        raise ConfigError(
+            "Encoded views can be neither augmented on the host nor filled up in evaluation.",
+            "Train with a recipe without `augment`, and change the clips on the device.",
         )
     workers = len(os.sched_getaffinity(0)) if num_workers is None else num_workers
     return StatefulDataLoader(
@@ -90,17 +95,25 @@ def collate(
         training: views become rows; otherwise a row is a video with its views.
         size: rows, to be filled up with padding; None: as many as there are.
     """
-    videos = [item["video"] for item in items]
     missing = 0 if size is None else size - len(items)
-    videos += [np.zeros_like(videos[0])] * missing
-    repeats = len(videos[0]) if training else 1
-    video = torch.from_numpy(np.concatenate(videos) if training else np.stack(videos))
+    pixels, repeats = _pixels(items, layout, training, missing)
     return {
-        "video": torch.movedim(video, -1, -4) if layout == "NCTHW" else video,
+        **pixels,
         "label": _rows([item["label"] for item in items] + [-1] * missing, repeats),
         "id": [key for key in [item["id"] for item in items] + [""] * missing for _ in range(repeats)],
         "mask": _rows([item["mask"] for item in items] + [False] * missing, repeats),
     }
+
+
+def _pixels(items: Sequence[dict[str, Any]], layout: Layout, training: bool, missing: int) -> tuple[dict, int]:
+    """Returns `video` or `views`, and how many rows each item makes."""
+    if "views" in items[0]:
+        views = [view for item in items for view in item["views"]]
+        return {"views": views}, len(views) // len(items)
+    videos = [item["video"] for item in items]
+    videos += [np.zeros_like(videos[0])] * missing
+    video = torch.from_numpy(np.concatenate(videos) if training else np.stack(videos))
+    return {"video": torch.movedim(video, -1, -4) if layout == "NCTHW" else video}, len(videos[0]) if training else 1
 
 
 def _rows(values: list[Any], repeats: int) -> torch.Tensor:
