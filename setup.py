@@ -42,6 +42,7 @@ INSTALL = [
 EXTRAS = {
     "youtube": ["yt-dlp[default,deno]"],  # a JavaScript runtime beside it; Node 22 or Bun do as well
     "jax": ["jax>=0.10,<0.11"],  # for accelerators as JAX says: pip install "jax[cuda13]" or "jax[tpu]"
+    "grain": ["grain>=0.2.18,<0.3"],  # loader.grain
     # loader.torch; where there is no GPU, install PyTorch's build for CPUs first
     "torch": ["torch>=2.11,<3", "torchdata>=0.11,<0.12"],
     # loader.gpu, with the extra torch: decoding on NVIDIA's cards. For CUDA 12: nvidia-nvimgcodec-cu12[nvjpeg].
@@ -79,7 +80,8 @@ EXTRAS = {
 # Reading clips without TensorFlow: seeds are made of FarmHash fingerprints, as TensorFlow makes them.
 WITHOUT_TENSORFLOW = ["pyfarmhash>=0.5,<0.6", "simplejpeg>=1.9,<1.10"]
 EXTRAS["torch"] += WITHOUT_TENSORFLOW
-EXTRAS["dev"] += [*EXTRAS["bench"], *WITHOUT_TENSORFLOW]
+EXTRAS["grain"] += WITHOUT_TENSORFLOW
+EXTRAS["dev"] += [*EXTRAS["bench"], *EXTRAS["grain"]]
 
 setuptools.setup(
     name="kinetics-tfds",

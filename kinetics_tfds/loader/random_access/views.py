@@ -93,8 +93,7 @@ class ViewReader:
             epoch: 0 to 2**31 - 1.
 
         Returns:
-            `video` uint8 [V * C, T, H, W, 3], the crops of one view side by side; `label` int; `id` str; `seed` int64
-            [2], for what is drawn for a whole batch.
+            `video` uint8 [V * C, T, H, W, 3], the crops of one view side by side; `label` int; `id` str.
 
         Raises:
             LoaderError: the clip is damaged.
@@ -114,7 +113,7 @@ class ViewReader:
             crops.append(windows if same else windows[:, view.index])
         seed = self.example_seed(clip, epoch)
         video = self._augmented(np.concatenate(crops) if len(crops) > 1 else crops[0], seed)
-        return {"video": video, "label": clip.label, "id": clip.id, "seed": seed}
+        return {"video": video, "label": clip.label, "id": clip.id}
 
     def example_seed(self, clip: Clip, epoch: int) -> np.ndarray:
         """Returns int64 [2]."""

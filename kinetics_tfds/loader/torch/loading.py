@@ -7,11 +7,11 @@ import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 from torchdata.stateful_dataloader import StatefulDataLoader  # pyright: ignore[reportMissingImports]
 
 from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.loader.random_access.clips_in_order import rows_of
 from kinetics_tfds.loader.torch.dataset import ClipDataset
 
 Layout = Literal["NCTHW", "NTHWC"]
@@ -54,16 +54,7 @@ def make_dataloader(
     if layout not in ("NCTHW", "NTHWC"):
         raise ConfigError(f"layout is {layout!r}.", "Choose 'NCTHW' or 'NTHWC'.")
     clips = ClipDataset(dataset, split, **choices)
-    rows = clips.reader.views if clips.training else 1
-    if batch_size < 1 or batch_size % rows:
-        raise ConfigError(
-            f"batch_size is {batch_size}, but each video gives {rows} rows.", f"Choose a multiple of {rows}."
-        )
-    if clips.training and len(clips) < batch_size // rows:
-        raise ConfigError(
-            f"{len(clips)} clips of this rank do not fill a batch of {batch_size} rows.",
-            "Choose a smaller batch_size or more epochs.",
-        )
+    items = clips.items_per_batch(batch_size)
     if clips.encoded and (not clips.training or clips.recipe.augment):
         raise ConfigError(
             "Encoded views can be neither augmented on the host nor filled up in evaluation.",
@@ -72,7 +63,7 @@ def make_dataloader(
     workers = len(os.sched_getaffinity(0)) if num_workers is None else num_workers
     return StatefulDataLoader(
         clips,
-        batch_size=batch_size // rows,
+        batch_size=items,
         shuffle=False,  # ClipDataset's order is shuffled already
         drop_last=clips.training,
         num_workers=workers,
@@ -95,26 +86,8 @@ def collate(
         training: views become rows; otherwise a row is a video with its views.
         size: rows, to be filled up with padding; None: as many as there are.
     """
-    missing = 0 if size is None else size - len(items)
-    pixels, repeats = _pixels(items, layout, training, missing)
-    return {
-        **pixels,
-        "label": _rows([item["label"] for item in items] + [-1] * missing, repeats),
-        "id": [key for key in [item["id"] for item in items] + [""] * missing for _ in range(repeats)],
-        "mask": _rows([item["mask"] for item in items] + [False] * missing, repeats),
-    }
-
-
-def _pixels(items: Sequence[dict[str, Any]], layout: Layout, training: bool, missing: int) -> tuple[dict, int]:
-    """Returns `video` or `views`, and how many rows each item makes."""
-    if "views" in items[0]:
-        views = [view for item in items for view in item["views"]]
-        return {"views": views}, len(views) // len(items)
-    videos = [item["video"] for item in items]
-    videos += [np.zeros_like(videos[0])] * missing
-    video = torch.from_numpy(np.concatenate(videos) if training else np.stack(videos))
-    return {"video": torch.movedim(video, -1, -4) if layout == "NCTHW" else video}, len(videos[0]) if training else 1
-
-
-def _rows(values: list[Any], repeats: int) -> torch.Tensor:
-    return torch.tensor(values).repeat_interleave(repeats)
+    rows = rows_of(items, training=training, size=size)
+    if "video" in rows:
+        video = torch.from_numpy(rows["video"])
+        rows["video"] = torch.movedim(video, -1, -4) if layout == "NCTHW" else video
+    return {**rows, "label": torch.from_numpy(rows["label"]), "mask": torch.from_numpy(rows["mask"])}
