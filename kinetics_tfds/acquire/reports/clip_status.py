@@ -61,14 +61,7 @@ _ABOUT_THE_SOURCE = frozenset(
 def find_statuses(
     clips: Sequence[Clip], store: ClipStore, version: KineticsVersion, check: bool = False
 ) -> Iterator[RowStatus]:
-    """Yields the status of each row, in the rows' order, from the store's files and its ledger.
-
-    Args:
-        clips: all rows of the version.
-        store: the store.
-        version: of Kinetics.
-        check: decode every file; see `intact_clips`.
-    """
+    """Yields the status of each row of a version, in their order; `check` decodes every file, see `intact_clips`."""
     found = intact_clips(clips, store, version, find_siblings(clips), check)
     attempts = _attempts_by_source(read_ledger(store))
     sources, rules = load_settings(store)

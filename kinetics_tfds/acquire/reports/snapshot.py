@@ -39,14 +39,9 @@ class Entry:
 def take_snapshot(
     clips: Sequence[Clip], store: ClipStore, version: KineticsVersion, rehash: bool = False, check: bool = False
 ) -> list[Entry]:
-    """Returns an entry for each row whose clip is in the store, sorted.
+    """Returns an entry for each row of a version whose clip is in the store, sorted.
 
-    Args:
-        clips: all rows of the version.
-        store: the store.
-        version: of Kinetics.
-        rehash: read every file anew instead of trusting the ledger.
-        check: decode every file; one that is damaged is left out.
+    `rehash` reads every file anew instead of trusting the ledger; `check` decodes it, and leaves it out if damaged.
     """
     there = [(row, row.path) for row in find_statuses(clips, store, version, check) if row.path is not None]
     sizes = store.sizes(path for _, path in there)

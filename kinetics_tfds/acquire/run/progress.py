@@ -28,13 +28,7 @@ _WORDS = {
 class Progress:
     """Follows one pass while its block runs: `say` gets a line every `interval` seconds, and one at the end.
 
-    Args:
-        source: the pass's source.
-        work: the pass's work list.
-        store: whose ledger to read.
-        say: takes lines for people.
-        interval: seconds.
-        waiting_until: returns until when the source is left alone, seconds since 1970; 0 if it is not.
+    `waiting_until` returns until when the source is left alone, seconds since 1970; 0 if it is not.
     """
 
     def __init__(

@@ -36,10 +36,7 @@ class RetryRules:
 def next_try(key: str, last: LastAttempt | None, rules: RetryRules) -> float:
     """Returns when a clip may be tried at a source, seconds since 1970; `NEVER` if its last answer there is final.
 
-    Args:
-        key: `Clip.key`, for jitter that does not change from process to process.
-        last: its last attempt there; None if it was never tried.
-        rules: see `RetryRules`.
+    The wait's jitter follows from the clip's key, and is the same in every process.
     """
     if last is None:
         return 0.0
@@ -63,20 +60,12 @@ def jitter(text: str) -> float:
 
 @dataclasses.dataclass
 class Schedule:
-    """The rows of one source, by what to do about them.
-
-    Attributes:
-        now: to be tried now.
-        later: how many are to be tried later in this run.
-        later_at: when the last of those is due, seconds since 1970; 0 if there are none.
-        another_day: how many are ambiguous, and are checked again by a later run.
-        final: how many are not tried again.
-    """
+    """The rows to try now at one source, and how many are to be tried when else."""
 
     now: list[Clip] = dataclasses.field(default_factory=list)
-    later: int = 0
-    later_at: float = 0.0
-    another_day: int = 0
+    later: int = 0  # in this run
+    later_at: float = 0.0  # when the last of those is due, seconds since 1970
+    another_day: int = 0  # ambiguous ones, which a later run checks again
     final: int = 0
 
 
@@ -88,16 +77,7 @@ def make_schedule(
     rules: RetryRules,
     now: float,
 ) -> Schedule:
-    """Sorts rows by when to try them at a source.
-
-    Args:
-        clips: the rows that are wanted.
-        have: whether the store has a row's clip.
-        attempts: the ledger.
-        source: the source's name.
-        rules: waits, limits and what is forced.
-        now: seconds since 1970.
-    """
+    """Sorts the wanted rows that the store does not `have` by when to try them at a source."""
     schedule = Schedule()
     for clip in clips:
         if have(clip):

@@ -39,15 +39,7 @@ _WIND_UP_SECONDS = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What every process of a pass must know.
-
-    Attributes:
-        run: names the run.
-        store: the store's root.
-        source: name of the source that the pass is about.
-        config: the settings.
-        version: the annotation version's name.
-    """
+    """What every process of a pass must know: names, the store's root, and the settings."""
 
     run: str
     store: str
@@ -273,10 +265,8 @@ class _UnitRun:
 
 def new_attempt(clip: Clip, source: Source, run: str, unit: str, number: int) -> Attempt:
     """Returns an attempt that has not ended yet."""
-    reason = Reason.UNEXPECTED
-    return Attempt(
-        clip=clip, source=source.name, reason=reason, unit=unit, attempt=number, fetcher=source.fetcher, run=run
-    )
+    about = {"clip": clip, "source": source.name, "unit": unit, "fetcher": source.fetcher, "run": run}
+    return Attempt(**about, reason=Reason.UNEXPECTED, attempt=number)
 
 
 def cache_of(source: Source, config: AcquireConfig) -> pathlib.Path:

@@ -27,14 +27,7 @@ class WorkItem(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WorkList:
-    """The units of one pass, as written.
-
-    Attributes:
-        folder: hidden folder of the shard files.
-        shards: how many there are.
-        units: how many units in all.
-        clips: how many clips in all.
-    """
+    """How many shard files a hidden folder has, with how many units and clips in all."""
 
     folder: str
     shards: int
@@ -48,16 +41,7 @@ class WorkList:
 def write_work(
     store: ClipStore, folder: str, units: Iterable[Unit], expected_clips: int, attempts: AttemptsByClip, source: str
 ) -> WorkList:
-    """Writes units into shard files; which shard a unit goes to depends on its key alone.
-
-    Args:
-        store: the store.
-        folder: hidden folder to write into.
-        units: the units; taken one by one.
-        expected_clips: about how many clips they have.
-        attempts: the ledger, for the numbers of the attempts.
-        source: the source's name.
-    """
+    """Writes units, taken one by one, into shard files; which shard a unit goes to depends on its key alone."""
     shards = [bytearray() for _ in range(max(1, min(_MAX_SHARDS, expected_clips // _CLIPS_PER_SHARD)))]
     work = WorkList(folder, len(shards))
     for unit in units:
