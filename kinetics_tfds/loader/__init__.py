@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kinetics_tfds.loader.augment.auto_augment import AutoAugment as AutoAugment
     from kinetics_tfds.loader.augment.colour import ColourJitter as ColourJitter
     from kinetics_tfds.loader.augment.erasing import RandomErasing as RandomErasing
     from kinetics_tfds.loader.augment.mixing import MixupCutMix as MixupCutMix
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from kinetics_tfds.loader.filmstrip import show as show
     from kinetics_tfds.loader.frames.pixels import NORMALISATIONS as NORMALISATIONS
     from kinetics_tfds.loader.frames.pixels import normalise as normalise
+    from kinetics_tfds.loader.frames.reference_crops import DistortedBox as DistortedBox
+    from kinetics_tfds.loader.frames.reference_crops import MultiScaleCrop as MultiScaleCrop
+    from kinetics_tfds.loader.frames.reference_crops import TenCrop as TenCrop
     from kinetics_tfds.loader.frames.sampling import CentreClip as CentreClip
     from kinetics_tfds.loader.frames.sampling import RandomClip as RandomClip
     from kinetics_tfds.loader.frames.sampling import Segments as Segments
@@ -34,10 +38,10 @@ if TYPE_CHECKING:
     from kinetics_tfds.loader.frames.spatial import ThreeCrop as ThreeCrop
     from kinetics_tfds.loader.preset_files import load_preset as load_preset
     from kinetics_tfds.loader.presets import PRESETS as PRESETS
-    from kinetics_tfds.loader.presets import Preset as Preset
     from kinetics_tfds.loader.presets import get_preset as get_preset
     from kinetics_tfds.loader.random_access.source import Clip as Clip
     from kinetics_tfds.loader.random_access.source import ClipSource as ClipSource
+    from kinetics_tfds.loader.recipe import Preset as Preset
     from kinetics_tfds.loader.recipe import Recipe as Recipe
 
 # Public name -> the module that holds it, in the order of a clip's way through the loader.
@@ -46,7 +50,7 @@ _EXPORTS = {
     "PipelineConfig": "config",
     "steps_per_epoch": "dataset",
     "Recipe": "recipe",
-    "Preset": "presets",
+    "Preset": "recipe",
     "PRESETS": "presets",
     "get_preset": "presets",
     "load_preset": "preset_files",
@@ -59,8 +63,12 @@ _EXPORTS = {
     "CentreCrop": "frames.spatial",
     "ThreeCrop": "frames.spatial",
     "Resize": "frames.spatial",
+    "DistortedBox": "frames.reference_crops",
+    "MultiScaleCrop": "frames.reference_crops",
+    "TenCrop": "frames.reference_crops",
     "ColourJitter": "augment.colour",
     "RandAugment": "augment.rand_augment",
+    "AutoAugment": "augment.auto_augment",
     "RandomErasing": "augment.erasing",
     "MixupCutMix": "augment.mixing",
     "normalise": "frames.pixels",

@@ -10,8 +10,8 @@ from kinetics_tfds.errors import ConfigError
 from kinetics_tfds.loader.checks import unknown
 from kinetics_tfds.loader.frames.sampling import Sampling
 from kinetics_tfds.loader.frames.spatial import Spatial
-from kinetics_tfds.loader.presets import Preset, get_preset
-from kinetics_tfds.loader.recipe import Augment, Mix, Recipe
+from kinetics_tfds.loader.presets import get_preset
+from kinetics_tfds.loader.recipe import Augment, Mix, Preset, Recipe
 
 _DTYPES = ("uint8", "float32", "bfloat16", "float16")
 

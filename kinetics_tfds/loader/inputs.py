@@ -101,6 +101,11 @@ def _check(config: PipelineConfig, recipe: Recipe, training: bool) -> None:
             "resize='device' gives canvases, which cannot be augmented, mixed or normalised on the host.",
             "Pass augment=(), mix=None and dtype='uint8', and do these on the device after `finish`.",
         )
+    if recipe.spatial.mirrored:
+        raise ConfigError(
+            "resize='device' gives one box per crop, and mirrored crops have none of their own.",
+            "Leave resize='device' out, or choose another spatial.",
+        )
     if training and recipe.spatial.crops > 1:
         raise ConfigError(
             "resize='device' puts several windows of one canvas into one row, but in training each is a row.",

@@ -20,21 +20,29 @@ import yaml
 from etils import epath
 
 from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.loader.augment.auto_augment import AutoAugment
 from kinetics_tfds.loader.augment.colour import ColourJitter
 from kinetics_tfds.loader.augment.erasing import RandomErasing
 from kinetics_tfds.loader.augment.mixing import MixupCutMix
 from kinetics_tfds.loader.augment.rand_augment import RandAugment
 from kinetics_tfds.loader.checks import unknown
+from kinetics_tfds.loader.frames.reference_crops import DistortedBox, MultiScaleCrop, TenCrop
 from kinetics_tfds.loader.frames.sampling import CentreClip, RandomClip, Segments, UniformClips
 from kinetics_tfds.loader.frames.spatial import CentreCrop, RandomResizedCrop, Resize, ScaleJitter, ThreeCrop
-from kinetics_tfds.loader.presets import PRESETS, Preset
-from kinetics_tfds.loader.recipe import Recipe
+from kinetics_tfds.loader.presets import PRESETS
+from kinetics_tfds.loader.recipe import Preset, Recipe
 
 # Recipe field -> the options it takes.
 _KINDS: dict[str, dict[str, type]] = {
     "sampling": {kind.__name__: kind for kind in (RandomClip, CentreClip, UniformClips, Segments)},
-    "spatial": {kind.__name__: kind for kind in (RandomResizedCrop, ScaleJitter, CentreCrop, ThreeCrop, Resize)},
-    "augment": {kind.__name__: kind for kind in (ColourJitter, RandAugment, RandomErasing)},
+    "spatial": {
+        kind.__name__: kind
+        for kind in (
+            *(RandomResizedCrop, ScaleJitter, DistortedBox, MultiScaleCrop),
+            *(CentreCrop, ThreeCrop, TenCrop, Resize),
+        )
+    },
+    "augment": {kind.__name__: kind for kind in (ColourJitter, RandAugment, AutoAugment, RandomErasing)},
     "mix": {kind.__name__: kind for kind in (MixupCutMix,)},
 }
 

@@ -78,3 +78,22 @@ class Recipe:
                 f"spatial is {self.spatial!r}, which gives no crop window.",
                 "Pass RandomResizedCrop, ScaleJitter, CentreCrop, ThreeCrop or Resize of kinetics_tfds.loader.",
             )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preset:
+    """One model's input pipelines.
+
+    `dataclasses.replace` changes fields, of a preset as of its recipes.
+
+    Attributes:
+        name: what `make_dataset(preset=…)` takes.
+        train: training batches.
+        evaluate: evaluation views.
+        source: where the values come from.
+    """
+
+    name: str
+    train: Recipe
+    evaluate: Recipe
+    source: str = ""

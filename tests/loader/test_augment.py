@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
 from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.loader.augment import auto_augment
 from kinetics_tfds.loader.augment import rand_augment_ops as ops
+from kinetics_tfds.loader.augment.auto_augment import AutoAugment
 from kinetics_tfds.loader.augment.colour import ColourJitter
 from kinetics_tfds.loader.augment.erasing import RandomErasing
 from kinetics_tfds.loader.augment.rand_augment import OPERATIONS, RandAugment
@@ -235,6 +237,59 @@ def test_erasing_noise_has_the_normalisations_mean_and_deviation():
     assert (inside[0] != inside[1]).mean() > 0.9, "each frame has noise of its own"
     constant = RandomErasing(prob=1.0, mode="const", mean=0.45)(clip, tf.constant([0, 1])).numpy()
     assert set(np.unique(constant)) == {0, round(0.45 * 255)}
+
+
+def _auto_augmented(wanted, video):
+    """What AutoAugment makes of a clip by the first seeds whose two operations are `wanted`, drawn by its own recipe."""
+    for seed in range(20000):
+        draws = tf.random.stateless_uniform([5], tf.constant([seed, 8])).numpy()
+        steps = [
+            (name, level / 10, -1 if draws[3 + place] < 0.5 else 1)
+            for place, (name, chance, level) in enumerate(auto_augment._POLICY[int(draws[0] * 25)])
+            if draws[1 + place] < chance
+        ]
+        if [name for name, *_ in steps] == wanted:
+            return steps, AutoAugment()(video, tf.constant([seed, 8])).numpy()
+    raise AssertionError(f"no seed draws {wanted}")
+
+
+@pytest.mark.parametrize("wanted", [["Solarize", "Solarize"], ["Posterize"], ["Invert"], ["Color"]])
+def test_auto_augment_carries_out_what_it_draws(wanted):
+    video = tf.constant(CLIP)
+    steps, found = _auto_augmented(wanted, video)
+    expected = video
+    for name, level, _ in steps:
+        expected = {
+            "Solarize": lambda v, level: ops.solarize(v, tf.constant(int(level * 256))),
+            "Posterize": lambda v, level: ops.posterize(v, tf.constant(max(int(level * 4), 1))),
+            "Invert": lambda v, _: ops.invert(v),
+            "Color": lambda v, level: ops.colour(v, tf.constant(level * 1.8 + 0.1)),
+        }[name](expected, level)
+    # A colour's factor is a float32: one level either way.
+    np.testing.assert_allclose(found.astype(int), expected.numpy().astype(int), atol=1 if "Color" in wanted else 0)
+
+
+def test_auto_augment_equalises_a_clip_by_one_histogram():
+    """A dark and a bright frame: each by itself would come out alike; together one stays darker."""
+    ramp = np.linspace(0, 60, WIDTH).astype(np.uint8)[None, :, None].repeat(HEIGHT, 0).repeat(3, 2)
+    _, found = _auto_augmented(["Equalize"], tf.constant(np.stack([ramp, ramp + 150])))
+    assert found[0].max() < found[1].min()
+    whole = Image.fromarray(np.concatenate([ramp, ramp + 150]))
+    np.testing.assert_array_equal(found.reshape(-1, WIDTH, 3), np.asarray(ImageOps.equalize(whole)))
+
+
+def test_auto_augment_moves_whole_pixels():
+    steps, found = _auto_augmented(["Rotate"], tf.constant(CLIP))
+    image = Image.fromarray(CLIP[0])
+    turned = image.rotate(steps[0][1] * steps[0][2] * 30, Image.Resampling.NEAREST, fillcolor=(128, 128, 128))
+    assert (found[0] == np.asarray(turned)).all(-1).mean() > 0.97, "but for pixels whose nearest one is a toss-up"
+
+
+def test_auto_augment_draws_every_pair_as_often():
+    draws = [int(tf.random.stateless_uniform([5], tf.constant([i, 1]))[0] * 25) for i in range(2500)]
+    counts = np.bincount(draws, minlength=25)
+    assert len(counts) == 25
+    assert (np.abs(counts - 100) < 5 * 10).all()
 
 
 def test_erasing_happens_as_often_as_it_says():

@@ -9,6 +9,7 @@ import tensorflow as tf
 from records import encode_frame, make_example, read_clip, write_dataset
 
 from kinetics_tfds import loader
+from kinetics_tfds.errors import ConfigError
 from kinetics_tfds.loader.frames.decoder import ClipDecoder
 from kinetics_tfds.loader.frames.spatial import Spatial, Windows
 
@@ -163,6 +164,21 @@ def test_all_frames_of_a_view_share_window_and_flip_and_views_do_not(builder, sp
             views.append(video[0].tobytes())
     assert len(views) == 2 * 2 * 6
     assert len(set(views)) == len(views), "another window in every view and epoch"
+
+
+def test_the_second_five_of_ten_crops_are_mirrored(builder):
+    dataset = loader.make_dataset(
+        builder, "train", training=False, sampling=loader.CentreClip(2), spatial=loader.TenCrop(16, 24), batch_size=2
+    )
+    video = next(iter(dataset))["video"].numpy()
+    assert video.shape[1] == 10
+    np.testing.assert_array_equal(video[:, 5:], video[:, :5, :, :, ::-1])
+    assert (video[:, 0] != video[:, 1]).any()
+    with pytest.raises(ConfigError, match="mirrored crops"):
+        loader.make_dataset(
+            builder, "train", training=False, sampling=loader.CentreClip(2), spatial=loader.TenCrop(16, 24),
+            batch_size=2, resize="device",
+        )  # fmt: skip
 
 
 def test_frames_come_in_the_order_sampled(builder):

@@ -7,25 +7,47 @@ import pytest
 import yaml
 
 from kinetics_tfds.errors import ConfigError
-from kinetics_tfds.loader.frames.sampling import CentreClip, RandomClip, UniformClips
-from kinetics_tfds.loader.frames.spatial import CentreCrop, RandomResizedCrop, ScaleJitter, ThreeCrop
+from kinetics_tfds.loader.augment.auto_augment import AutoAugment
+from kinetics_tfds.loader.frames.reference_crops import DistortedBox
+from kinetics_tfds.loader.frames.sampling import CentreClip, RandomClip
+from kinetics_tfds.loader.frames.spatial import ScaleJitter
 from kinetics_tfds.loader.preset_files import dump_preset, load_preset, parse_preset
-from kinetics_tfds.loader.presets import PRESETS, Preset, get_preset
-from kinetics_tfds.loader.recipe import Recipe
+from kinetics_tfds.loader.presets import PRESETS, get_preset
+from kinetics_tfds.loader.recipe import Preset, Recipe
 
 FILES = sorted((pathlib.Path(__file__).parents[2] / "configs" / "loader").glob("*.yaml"))
 
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # Name: frames, stride, clips a video and size to train; views, crops, size and short side to evaluate; mean, std.
 TABLE = {
     "slowfast_8x8": (32, 2, 1, 224, 10, 3, 256, 256, 0.45, 0.225),
     "slowfast_4x16": (32, 2, 1, 224, 10, 3, 256, 256, 0.45, 0.225),
     "x3d_m": (16, 5, 1, 224, 10, 3, 256, 256, 0.45, 0.225),
+    "i3d_8x8": (8, 8, 1, 224, 10, 3, 256, 256, 0.45, 0.225),
+    "slowonly_8x8": (8, 8, 1, 224, 10, 3, 256, 256, 0.45, 0.225),
     "mvitv2_s": (16, 4, 2, 224, 5, 1, 224, 256, 0.45, 0.225),
     "mvitv2_b": (32, 3, 2, 224, 5, 1, 224, 256, 0.45, 0.225),
     "vivit_b": (32, 2, 1, 224, 4, 3, 224, 256, 0.5, 0.5),
     "movinet_a0": (50, 5, 1, 172, 1, 1, 172, 192, 0.0, 1.0),
     "movinet_a2": (50, 5, 1, 224, 1, 1, 224, 256, 0.0, 1.0),
-    "videomae_b": (16, 4, 2, 224, 5, 3, 224, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "mvitv2_l": (40, 3, 1, 312, 5, 3, 312, 312, *IMAGENET),
+    "videomae_b": (16, 4, 1, 224, 5, 3, 224, 224, *IMAGENET),
+    "video_swin_t": (32, 2, 1, 224, 4, 3, 224, 224, *IMAGENET),
+    "uniformerv2_b": (8, 1, 1, 224, 4, 3, 224, 224, 0.45, 0.225),
+    "tsn": (3, 1, 1, 224, 1, 10, 224, 256, *IMAGENET),
+    "tsm": (8, 1, 1, 224, 1, 10, 224, 256, *IMAGENET),
+}
+# How frames are drawn in training, and where views start in evaluation.
+RULES = {
+    **dict.fromkeys(("slowfast_8x8", "slowfast_4x16", "x3d_m", "i3d_8x8", "slowonly_8x8"), ("slowfast", "slowfast")),
+    **dict.fromkeys(("mvitv2_s", "mvitv2_b", "mvitv2_l"), ("slowfast", "slowfast_offset")),
+    **dict.fromkeys(("movinet_a0", "movinet_a2"), ("model_garden", None)),
+    "vivit_b": ("model_garden", "model_garden"),
+    "videomae_b": ("videomae", "videomae"),
+    "video_swin_t": ("mmaction2", "mmaction2"),
+    "uniformerv2_b": ("uniform_sample", "uniform_sample"),
+    "tsn": ("mmaction2", "mmaction2"),
+    "tsm": ("mmaction2", "mmaction2"),
 }
 
 
@@ -33,14 +55,15 @@ TABLE = {
 def test_values_are_the_published_ones(name):
     preset = get_preset(name)
     train, evaluate = preset.train, preset.evaluate
-    assert isinstance(train.sampling, RandomClip)
-    assert isinstance(evaluate.spatial, (CentreCrop, ThreeCrop))
     assert (
         train.sampling.num_frames, train.sampling.stride, train.sampling.clips, train.spatial.size,
         evaluate.sampling.views, evaluate.spatial.crops, evaluate.spatial.size, evaluate.spatial.short_side,
         evaluate.mean, evaluate.std,
     ) == TABLE[name]  # fmt: skip
-    assert (evaluate.sampling.num_frames, evaluate.sampling.stride) == TABLE[name][:2]
+    assert (evaluate.sampling.num_frames, evaluate.sampling.stride) == (
+        25 if name == "tsn" else TABLE[name][0],
+        TABLE[name][1],
+    )
     assert (train.mean, train.std) == (evaluate.mean, evaluate.std)
     assert not evaluate.augment
     assert evaluate.mix is None
@@ -48,17 +71,20 @@ def test_values_are_the_published_ones(name):
 
 
 def test_every_preset_is_in_the_table():
-    assert set(PRESETS) == set(TABLE)
+    assert set(PRESETS) == set(TABLE) == set(RULES)
 
 
-def test_offset_rules_are_those_of_the_code_bases():
-    rules = {
-        n: p.evaluate.sampling.offset_rule for n, p in PRESETS.items() if isinstance(p.evaluate.sampling, UniformClips)
-    }
-    assert rules == {
-        "slowfast_8x8": "slowfast", "slowfast_4x16": "slowfast", "x3d_m": "slowfast", "mvitv2_s": "model_garden",
-        "mvitv2_b": "model_garden", "vivit_b": "model_garden", "videomae_b": "model_garden",
-    }  # fmt: skip
+def test_rules_are_those_of_the_code_bases():
+    for name, (train, evaluate) in RULES.items():
+        views = PRESETS[name].evaluate.sampling
+        assert PRESETS[name].train.sampling.rule == train, name
+        assert getattr(views, "offset_rule", getattr(views, "rule", None)) == evaluate, name
+
+
+def test_every_preset_is_in_the_page():
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "presets.md").read_text()
+    for name in PRESETS:
+        assert f"| `{name}` |" in page
 
 
 @pytest.mark.parametrize("name", ["mvitv2_s", "mvitv2_b", "videomae_b"])
@@ -74,8 +100,12 @@ def test_transformers_are_augmented_alike(name):
 def test_crops_of_the_convolutional_presets():
     assert isinstance(PRESETS["slowfast_8x8"].train.spatial, ScaleJitter)
     assert PRESETS["slowfast_8x8"].train.spatial.short_side == (256, 320)
-    assert isinstance(PRESETS["movinet_a0"].train.spatial, RandomResizedCrop)
-    assert PRESETS["movinet_a0"].train.spatial.aspect == (0.5, 2.0)
+    movinet = PRESETS["movinet_a0"].train
+    assert isinstance(movinet.spatial, DistortedBox)
+    assert movinet.spatial.aspect == (0.5, 2.0)
+    assert movinet.sampling.strides == (4, 5)
+    assert movinet.augment == (AutoAugment(),)
+    assert (PRESETS["tsn"].train.spatial.places, PRESETS["tsm"].train.spatial.places) == (5, 13)
 
 
 def test_a_preset_cannot_be_changed_but_replaced():

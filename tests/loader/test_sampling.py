@@ -91,8 +91,26 @@ def _model_garden_reference(length, frames, stride, clips):
     return [tiled[start : start + frames * stride : stride].tolist() for start in offsets]
 
 
+def _slowfast_offset_reference(length, frames, stride, clips):
+    """The same with use_offset: starts are whole; one view is centred."""
+    free = max(length - frames * stride, 0)
+    starts = [free // 2] if clips == 1 else [clip * (free // (clips - 1)) for clip in range(clips)]
+    step = Fraction(frames * stride - 1, max(frames - 1, 1))
+    return [[min(start + math.floor(step * i), length - 1) for i in range(frames)] for start in starts]
+
+
+def _videomae_reference(length, frames, stride, clips):
+    """range(0, length, stride) first, its last one repeated; chunks of it start at int(k * step)."""
+    kept = list(range(0, length, stride))
+    kept += [kept[-1]] * (frames - len(kept))
+    step = max((len(kept) - frames) / max(clips - 1, 1), 0)
+    return [kept[int(clip * step) : int(clip * step) + frames] for clip in range(clips)]
+
+
 REFERENCES = {
     "slowfast": _slowfast_reference,
+    "slowfast_offset": _slowfast_offset_reference,
+    "videomae": _videomae_reference,
     "mmaction2": _mmaction2_reference,
     "model_garden": _model_garden_reference,
 }
@@ -109,6 +127,97 @@ REFERENCES = {
 def test_uniform_clips_are_the_references_for_any_length(rule, length, frames, stride, clips):
     sampling = loader.UniformClips(frames, stride, clips=clips, offset_rule=rule)
     assert _indices(sampling, length).tolist() == REFERENCES[rule](length, frames, stride, clips)
+
+
+LENGTHS = range(40, 401)
+
+
+def _for_every_length(sampling, seed=SEED, fps=None):
+    """[lengths, V, T] for videos of 40 to 400 frames."""
+    if fps is None:
+        found = tf.data.Dataset.range(40, 401).map(
+            lambda n: sampling._within(sampling.positions(tf.cast(n, tf.int32), seed), tf.cast(n, tf.int32))
+        )
+    else:
+        found = tf.data.Dataset.range(40, 401).map(
+            lambda n: sampling.indices(tf.cast(n, tf.int32), tf.range(tf.cast(n, tf.float32)) / fps, seed)
+        )
+    return list(found.as_numpy_iterator())
+
+
+@pytest.mark.parametrize("rule", REFERENCES)
+@pytest.mark.parametrize(("frames", "stride", "clips"), [(32, 2, 10), (16, 4, 5), (40, 3, 5), (16, 5, 1)])
+def test_views_of_40_to_400_frames_are_the_references(rule, frames, stride, clips):
+    found = _for_every_length(loader.UniformClips(frames, stride, clips=clips, offset_rule=rule))
+    for length, views in zip(LENGTHS, found, strict=True):
+        assert views.tolist() == REFERENCES[rule](length, frames, stride, clips), length
+
+
+@pytest.mark.parametrize("source", [25.0, 29.97, 15.0])
+@pytest.mark.parametrize("rule", ["slowfast", "slowfast_offset", "mmaction2_target_fps"])
+def test_linspace_rules_scale_the_clips_length_to_the_sources_rate(rule, source):
+    """A view of 32 x 2 at 30 a second is 64 * source / 30 stored frames long, whole or not."""
+    found = _for_every_length(loader.UniformClips(32, 2, clips=5, offset_rule=rule, fps=30.0, short="last"), fps=source)
+    clip = Fraction(64) * Fraction(str(source)) / 30
+    for length, views in zip(LENGTHS, found, strict=True):
+        free = max(length - clip, 0)
+        for view, frames in enumerate(views):
+            start = free * view / 5 if rule == "slowfast" else view * Fraction(math.floor(free / 4))
+            expected = [min(math.floor(start + (clip - 1) / 31 * i), length - 1) for i in range(32)]
+            assert frames.tolist() == expected, (length, view)
+
+
+def test_training_of_slowfast_spans_its_whole_clip():
+    """linspace(start, start + 79, 16) for 16 x 5: the first and the last frame are 79 apart, not 75."""
+    for seed in range(20):
+        for length, views in zip(
+            LENGTHS, _for_every_length(loader.RandomClip(16, 5, rule="slowfast"), tf.constant([seed, 2])), strict=True
+        ):
+            start, end = views[0, 0], views[0, -1]
+            if length > 80:
+                assert end - start in (79, 80)  # 80 where start's fraction carries
+                assert end < length
+            else:
+                assert views.tolist() == _slowfast_reference(length, 16, 5, 1)
+    starts = _draws(loader.RandomClip(16, 5, rule="slowfast"), 84)[:, 0, 0]
+    assert set(starts) == {0, 1, 2, 3}, "uniform(0, 84 - 80), cut"
+
+
+def test_training_of_videomae():
+    """A start drawn from 0 to length - T * stride - 1; linspace over T * stride; short videos are spread."""
+    sampling = loader.RandomClip(16, 4, rule="videomae", short="last")
+    for length, views in zip(LENGTHS, _for_every_length(sampling), strict=True):
+        if length > 64:
+            start = views[0, 0]
+            assert 0 <= start < length - 64
+            expected = np.clip(np.linspace(start, start + 64, 16), start, start + 63).astype(int)
+        else:
+            held = length // 4
+            spread = np.concatenate([np.linspace(0, length, held), np.full(16 - held, length)])
+            expected = np.clip(spread, 0, length - 1).astype(int)
+        assert views[0].tolist() == expected.tolist(), length
+    assert set(_draws(sampling, 68)[:, 0, 0]) == {0, 1, 2, 3}
+    # Recorded: np.linspace(0, 64, 16) cut, its last one a frame earlier.
+    assert _indices(sampling, 65)[0].tolist() == [0, 4, 8, 12, 17, 21, 25, 29, 34, 38, 42, 46, 51, 55, 59, 63]
+
+
+def test_training_of_mmaction2():
+    """SampleFrames with one clip: a start from 0 to length - T * stride; short videos start at 0 and loop."""
+    sampling = loader.RandomClip(32, 2, rule="mmaction2")
+    for length, views in zip(LENGTHS, _for_every_length(sampling), strict=True):
+        start = views[0, 0]
+        assert 0 <= start <= max(length - 64, 0)
+        assert views[0].tolist() == [(start + 2 * i) % length for i in range(32)], length
+    assert set(_draws(sampling, 67)[:, 0, 0]) == {0, 1, 2, 3}
+
+
+def test_the_model_garden_draws_a_whole_stride():
+    """MoViNet: temporal_stride 5 with random_stride_range 1 is tf.random.uniform([], 4, 6) of whole numbers."""
+    steps = np.diff(_draws(loader.RandomClip(5, 5, strides=(4, 5)), 100)[:, 0], axis=1)
+    assert (steps == steps[:, :1]).all()
+    counts = np.bincount(steps[:, 0])[4:]
+    assert len(counts) == 2
+    assert (np.abs(counts - 200) < 5 * 10).all(), counts
 
 
 # --- The middle clip.
@@ -151,6 +260,33 @@ def test_random_segments_stay_in_their_segment_and_use_all_of_it():
         for segment, index in enumerate(_indices(sampling, 20, seed=tf.constant([seed, 0]))[0]):
             seen[segment].add(int(index))
     assert seen == [set(range(5 * i, 5 * i + 5)) for i in range(4)]
+
+
+@pytest.mark.parametrize("count", [3, 8, 25])
+def test_mmaction2s_segments_are_cut_to_whole_frames(count):
+    """avg_interval = length // T: offsets are i * avg_interval and a whole number below avg_interval."""
+    sampling = loader.Segments(count, rule="mmaction2")
+    for length in (*range(1, 60), 300):
+        interval = length // count
+        seen = np.array([_indices(sampling, length, seed=tf.constant([seed, 9]))[0] for seed in range(6)])
+        if interval:
+            inside = seen - np.arange(count) * interval
+            assert inside.min() >= 0
+            assert inside.max() < interval
+        else:
+            assert (seen == np.round(np.arange(count) * (length / count)).astype(int) % length).all()
+
+
+def test_uniform_sample_is_mmaction2s():
+    """Seg = (length - 1) / T; edges are rounded; view k takes int(seg / (V + 1) * (k + 1)) into each segment."""
+    views = loader.Segments(8, pick="centre", clips=4, rule="uniform_sample")
+    drawn = loader.Segments(8, rule="uniform_sample")
+    for length, found, random in zip(LENGTHS, _for_every_length(views), _for_every_length(drawn), strict=True):
+        segment = (length - 1) / 8
+        edges = np.round(np.arange(9) * segment).astype(int)
+        expected = [edges[:-1] + int(segment / 5 * (k + 1)) for k in range(4)]
+        np.testing.assert_array_equal(found, expected)
+        assert ((edges[:-1] <= random[0]) & (random[0] <= edges[1:])).all()
 
 
 # --- Random clips.
@@ -202,9 +338,13 @@ SHORT = {
 @pytest.mark.parametrize("name", SHORT)
 def test_short_videos_loop_or_repeat_their_last_frame(name):
     """5 frames for 8 x 2."""
-    looped, last = SHORT[name](short="loop"), SHORT[name](short="last")
-    assert (_indices(looped, 5) == [0, 2, 4, 1, 3, 0, 2, 4]).all()
-    assert (_indices(last, 5) == [0, 2, 4, 4, 4, 4, 4, 4]).all()
+    looped, last = _indices(SHORT[name](short="loop"), 5), _indices(SHORT[name](short="last"), 5)
+    # The Model Garden starts anywhere in a video that it loops.
+    assert ((looped - looped[:, :1]) % 5 == [0, 2, 4, 1, 3, 0, 2, 4]).all()
+    assert name == "random" or (looped[:, 0] == 0).all()
+    assert (last == [0, 2, 4, 4, 4, 4, 4, 4]).all()
+    # mmaction2's repeat_last stays at the last frame that the view took: of 6 frames that is 4, not 5.
+    assert (_indices(SHORT[name](short="repeat_last"), 6) == [0, 2, 4, 4, 4, 4, 4, 4]).all()
 
 
 def test_slowfasts_rule_repeats_the_last_frame_by_itself():
@@ -266,18 +406,20 @@ def _samplings(draw):
     common = {
         "num_frames": draw(st.integers(1, 20)),
         "fps": draw(st.sampled_from([None, 5.0, 12.5, 25.0, 29.97, 60.0])),
-        "short": draw(st.sampled_from(["loop", "last"])),
+        "short": draw(st.sampled_from(["loop", "last", "repeat_last"])),
     }
     kind = draw(st.sampled_from(["random", "centre", "uniform", "segments"]))
     if kind == "segments":
-        return loader.Segments(**common, pick=draw(st.sampled_from(["random", "centre"])))
+        rule = draw(st.sampled_from(["even", "mmaction2", "uniform_sample"]))
+        return loader.Segments(**common, pick=draw(st.sampled_from(["random", "centre"])), rule=rule)
     common["stride"] = draw(st.integers(1, 9))
     if kind == "random":
-        jitter = draw(st.sampled_from([0.0, 0.3, 0.99]))
-        return loader.RandomClip(**common, jitter=jitter, clips=draw(st.integers(1, 3)))
+        rule = draw(st.sampled_from(["model_garden", "slowfast", "videomae", "mmaction2"]))
+        jitter = draw(st.sampled_from([0.0, 0.3, 0.99])) if rule == "model_garden" else 0.0
+        return loader.RandomClip(**common, jitter=jitter, clips=draw(st.integers(1, 3)), rule=rule)
     if kind == "centre":
         return loader.CentreClip(**common)
-    rule = draw(st.sampled_from(["model_garden", "slowfast", "mmaction2"]))
+    rule = draw(st.sampled_from([*REFERENCES, "mmaction2_target_fps"]))
     return loader.UniformClips(**common, clips=draw(st.integers(1, 6)), offset_rule=rule)
 
 
@@ -294,8 +436,9 @@ def test_indices_are_in_range_and_in_order(sampling, data):
     assert index.max() < len(times)
     steps = np.diff(index, axis=1)
     spans = sampling.num_frames * getattr(sampling, "stride", 1) * (2 if sampling.random else 1)
-    if sampling.short == "last" or isinstance(sampling, loader.Segments) or (not sampling.fps and spans <= len(times)):
-        assert (steps >= 0).all(), "time runs forward; only a loop starts again"
+    mixed = getattr(sampling, "rule", None) == "uniform_sample"  # a random frame of a segment of under one frame
+    if sampling.short != "loop" or (not sampling.fps and spans <= len(times)):
+        assert mixed or (steps >= 0).all(), "time runs forward; only a loop starts again"
     if isinstance(sampling, loader.UniformClips) and sampling.short == "last":
         assert (np.diff(index[:, 0]) >= 0).all(), "views in the order of their starts"
     assert (index == _indices(sampling, len(times), timestamps=times, seed=tf.constant(seed))).all()
@@ -316,6 +459,11 @@ def test_indices_are_in_range_and_in_order(sampling, data):
         (lambda: loader.UniformClips(8, offset_rule="dmvr"), "offset_rule"),
         (lambda: loader.Segments(8, 2), "stride"),
         (lambda: loader.Segments(8, pick="first"), "pick"),
+        (lambda: loader.Segments(8, rule="tsn"), "rule"),
+        (lambda: loader.Segments(8, clips=2), "clips"),
+        (lambda: loader.RandomClip(8, rule="dmvr"), "rule"),
+        (lambda: loader.RandomClip(8, rule="slowfast", jitter=0.2), "rule"),
+        (lambda: loader.RandomClip(8, strides=()), "strides"),
     ],
 )
 def test_a_value_out_of_range_is_named(make, key):

@@ -143,7 +143,7 @@ def test_flips_can_be_never_or_always(flip):
 def _spatials(draw):
     size = draw(st.one_of(st.integers(1, 300), st.tuples(st.integers(1, 300), st.integers(1, 300))))
     longest = max(size) if isinstance(size, tuple) else size
-    kind = draw(st.sampled_from(["rrc", "jitter", "centre", "three", "resize"]))
+    kind = draw(st.sampled_from(["rrc", "jitter", "centre", "three", "resize", "distorted", "multi-scale", "ten"]))
     if kind == "rrc":
         scale = sorted(draw(st.tuples(st.integers(1, 100), st.integers(1, 100))))
         aspect = sorted(draw(st.tuples(st.integers(10, 400), st.integers(10, 400))))
@@ -155,8 +155,64 @@ def _spatials(draw):
         return loader.ScaleJitter(size, (least, least + draw(st.integers(0, 90))), inverse=inverse)
     if kind == "resize":
         return loader.Resize(size)
+    if kind == "distorted":
+        scale = sorted(draw(st.tuples(st.integers(1, 100), st.integers(1, 100))))
+        covered = draw(st.sampled_from([0.0, 0.1, 0.9]))
+        return loader.DistortedBox(size, scale=(scale[0] / 100, scale[1] / 100), min_covered=covered, attempts=20)
+    if kind == "multi-scale":
+        return loader.MultiScaleCrop(size, short_side=longest, places=draw(st.sampled_from([5, 13])))
+    if kind == "ten":
+        return loader.TenCrop(size, short_side=longest + draw(st.integers(0, 40)))
     make = loader.CentreCrop if kind == "centre" else loader.ThreeCrop
     return make(size, short_side=draw(st.one_of(st.none(), st.integers(longest, longest + 100))))
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(256, 340, 172), (340, 256, (100, 150)), (20, 400, 32)])
+def test_distorted_boxes_are_drawn_as_tensorflows_op_does(height, width, size):
+    """Quantiles of height, width, top and left over many draws; a hundredth and a half is four deviations and more."""
+    spatial, count = loader.DistortedBox(size), 2500
+    ratio = spatial.output_size[1] / spatial.output_size[0]
+
+    def draw(i):
+        begin, box, _ = tf.image.stateless_sample_distorted_bounding_box(
+            tf.constant([height, width, 3]), tf.constant([[[0.0, 0.0, 1.0, 1.0]]]), tf.stack([i, 3]), 0.1,
+            (0.5 * ratio, 2.0 * ratio), (0.08, 1.0), 100, use_image_if_no_bounding_boxes=True,
+        )  # fmt: skip
+        return tf.concat([begin[:2], box[:2]], 0)
+
+    theirs = np.array(list(tf.data.Dataset.range(count).map(draw).as_numpy_iterator()))
+    ours, flips = _many(spatial, height, width, count)
+    assert abs(flips.mean() - 0.5) < 0.05
+    for column, name in enumerate(("top", "left", "height", "width")):
+        grid = np.unique(np.quantile(theirs[:, column], np.linspace(0, 1, 21)))
+        shares = [(boxes[:, column][:, None] <= grid).mean(0) for boxes in (ours, theirs)]
+        assert np.abs(shares[0] - shares[1]).max() < 0.06, name
+
+
+@pytest.mark.parametrize("places", [5, 13])
+def test_multi_scale_crops_are_mmaction2s(places):
+    """Every pair of int(256 * scale) one step apart or none, at every place of the grid, and no other."""
+    sides = [256, 224, 192, 168]
+    quarters = [(0, 0), (4, 0), (0, 4), (4, 4), (2, 2)]
+    if places == 13:
+        quarters += [(0, 2), (4, 2), (2, 0), (2, 4), (1, 1), (3, 1), (1, 3), (3, 3)]
+    expected = {
+        ((256 - high) // 4 * down, (340 - wide) // 4 * right, high, wide)
+        for i, high in enumerate(sides)
+        for j, wide in enumerate(sides)
+        if abs(i - j) <= 1
+        for right, down in quarters
+    }
+    boxes, _ = _many(loader.MultiScaleCrop(224, places=places), 256, 340, 3000)
+    assert {tuple(map(int, box)) for box in boxes} == expected
+
+
+def test_ten_crops_are_corners_and_centre():
+    """256 x 340: what is free is 32 and 116; the second five are the first, mirrored."""
+    boxes, flip = _windows(loader.TenCrop(224), 256, 340)
+    assert boxes[:, :2].tolist() == [[0, 0], [0, 116], [32, 0], [32, 116], [16, 58]]
+    assert (boxes[:, 2:] == 224).all()
+    assert not flip
 
 
 SIDES = st.one_of(st.integers(1, 8), st.integers(9, 2000))
@@ -167,7 +223,7 @@ SIDES = st.one_of(st.integers(1, 8), st.integers(9, 2000))
 def test_windows_lie_inside_frames_of_any_size(spatial, height, width, seed):
     """Odd sizes, frames smaller than the output, frames of one pixel."""
     boxes, _ = _windows(spatial, height, width, seed)
-    assert boxes.shape == (spatial.crops, 4)
+    assert boxes.shape == (spatial.crops // (2 if spatial.mirrored else 1), 4)
     top, left, high, wide = boxes.T
     assert (top >= 0).all()
     assert (left >= 0).all()
@@ -195,6 +251,11 @@ def test_windows_lie_inside_frames_of_any_size(spatial, height, width, seed):
         (lambda: loader.RandomResizedCrop(8, aspect=(2.0, 1.0)), "aspect"),
         (lambda: loader.RandomResizedCrop(8, flip=1.5), "flip"),
         (lambda: loader.ScaleJitter(224, (200, 320)), "short_side"),
+        (lambda: loader.DistortedBox(8, min_covered=2.0), "min_covered"),
+        (lambda: loader.DistortedBox(8, attempts=0), "attempts"),
+        (lambda: loader.MultiScaleCrop(8, places=7), "places"),
+        (lambda: loader.MultiScaleCrop(8, scales=()), "scales"),
+        (lambda: loader.TenCrop(224, 200), "short_side"),
         (lambda: loader.ScaleJitter(224, (320, 256)), "short_side"),
         (lambda: loader.CentreCrop(224, short_side=223), "short_side"),
         (lambda: loader.ThreeCrop(224, short_side=0.5), "short_side"),

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from kinetics_tfds.loader import array_ops as tf
 from kinetics_tfds.loader.checks import clip_size, require
 
-_ATTEMPTS = 10
+_ATTEMPTS = 100
 
 
 class Box(NamedTuple):
@@ -25,10 +25,10 @@ class Box(NamedTuple):
 class RandomErasing:
     """Covers a box of random place, area and shape (arXiv:1708.04896), the same in all frames.
 
-    As timm and PySlowFast do it (`RandomErasing` with `cube=True`): up to ten draws of an area and a ratio; the first
-    that fits is placed anywhere. Those erase after normalising, with noise of mean 0 and deviation 1; here clips are
-    uint8, so the noise is drawn as `mean + std * normal` on the clip's own scale and cut to it. Keras's `RandomErasing`
-    is not used: it takes no seed that is a tensor, and draws a box for each frame.
+    As timm and PySlowFast do it (`RandomErasing` with `cube=True`, `_erase_cube`): up to a hundred draws of an area
+    and a ratio; the first that fits is placed anywhere. Those erase after normalising, with noise of mean 0 and
+    deviation 1; here clips are uint8, so the noise is drawn as `mean + std * normal` on the clip's own scale and cut to
+    it. Keras's `RandomErasing` is not used: it takes no seed that is a tensor, and draws a box for each frame.
 
     Attributes:
         prob: chance that a clip loses a box.

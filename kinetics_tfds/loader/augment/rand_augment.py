@@ -111,14 +111,22 @@ class RandAugment:
         """
         draws = self.draw(seed)
         for layer in range(self.layers):
-            video = _carry_out(video, draws.operation[layer], draws.level[layer], draws.sign[layer])
+            video = carry_out(OPERATIONS, video, draws.operation[layer], draws.level[layer], draws.sign[layer])
         return video
 
 
-def _carry_out(video: tf.Tensor, operation: tf.Tensor, level: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
+def carry_out(
+    operations: dict[str, tuple[Callable[..., tf.Tensor], Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None]],
+    video: tf.Tensor,
+    operation: tf.Tensor,
+    level: tf.Tensor,
+    sign: tf.Tensor,
+) -> tf.Tensor:
+    """Returns the clip changed by the operation at a position in `operations`; as it is at the position behind them."""
+
     def branch(change: Callable[..., tf.Tensor], parameter: Callable[..., tf.Tensor] | None):
         return lambda: change(video) if parameter is None else change(video, parameter(level, sign))
 
-    branches = [branch(change, parameter) for change, parameter in OPERATIONS.values()]
+    branches = [branch(change, parameter) for change, parameter in operations.values()]
     chosen = tf.switch_case(operation, [*branches, lambda: tf.identity(video)])
     return tf.ensure_shape(chosen, video.shape)

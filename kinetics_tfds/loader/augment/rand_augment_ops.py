@@ -103,36 +103,36 @@ def sharpness(video: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     return _blend(smooth, video, factor)
 
 
-def shear_x(video: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+def shear_x(video: tf.Tensor, factor: tf.Tensor, interpolation: str = "BILINEAR") -> tf.Tensor:
     """Shifts each row by `factor` times its height above the bottom edge's opposite."""
-    return _affine(video, 1.0, factor, 0.0, 0.0, 1.0, 0.0)
+    return _affine(video, interpolation, 1.0, factor, 0.0, 0.0, 1.0, 0.0)
 
 
-def shear_y(video: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+def shear_y(video: tf.Tensor, factor: tf.Tensor, interpolation: str = "BILINEAR") -> tf.Tensor:
     """Shifts each column by `factor` times its distance from the left edge."""
-    return _affine(video, 1.0, 0.0, 0.0, factor, 1.0, 0.0)
+    return _affine(video, interpolation, 1.0, 0.0, 0.0, factor, 1.0, 0.0)
 
 
-def translate_x(video: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+def translate_x(video: tf.Tensor, share: tf.Tensor, interpolation: str = "BILINEAR") -> tf.Tensor:
     """Shifts by `share` of the width; above 0 to the left."""
-    return _affine(video, 1.0, 0.0, share * float(clip_size(video)[2]), 0.0, 1.0, 0.0)
+    return _affine(video, interpolation, 1.0, 0.0, share * float(clip_size(video)[2]), 0.0, 1.0, 0.0)
 
 
-def translate_y(video: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+def translate_y(video: tf.Tensor, share: tf.Tensor, interpolation: str = "BILINEAR") -> tf.Tensor:
     """Shifts by `share` of the height; above 0 upwards."""
-    return _affine(video, 1.0, 0.0, 0.0, 0.0, 1.0, share * float(clip_size(video)[1]))
+    return _affine(video, interpolation, 1.0, 0.0, 0.0, 0.0, 1.0, share * float(clip_size(video)[1]))
 
 
-def rotate(video: tf.Tensor, degrees: tf.Tensor) -> tf.Tensor:
+def rotate(video: tf.Tensor, degrees: tf.Tensor, interpolation: str = "BILINEAR") -> tf.Tensor:
     """Turns about the middle, counter-clockwise for `degrees` above 0."""
     angle = -degrees * (math.pi / 180.0)
     cos, sin = tf.cos(angle), tf.sin(angle)
     _, height, width = clip_size(video)
     x, y = width / 2.0, height / 2.0
-    return _affine(video, cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y)
+    return _affine(video, interpolation, cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y)
 
 
-def _affine(video: tf.Tensor, *coefficients: tf.Tensor | float) -> tf.Tensor:
+def _affine(video: tf.Tensor, interpolation: str, *coefficients: tf.Tensor | float) -> tf.Tensor:
     """Returns the clip seen through output -> input coefficients (a b c, d e f), given for pixel corners."""
     a, b, c, d, e, f = (tf.convert_to_tensor(value, tf.float32) for value in coefficients)
     # The op counts from pixel centres.
@@ -143,7 +143,7 @@ def _affine(video: tf.Tensor, *coefficients: tf.Tensor | float) -> tf.Tensor:
         transforms=tf.stack([a, b, c, d, e, f, zero, zero])[None],
         output_shape=tf.constant(clip_size(video)[1:], tf.int32),
         fill_value=FILL,
-        interpolation="BILINEAR",
+        interpolation=interpolation,
         fill_mode="CONSTANT",
     )
     return tf.ensure_shape(moved, video.shape)

@@ -129,8 +129,9 @@ class ClipDecoder:
         shape = (crops, *self.spatial.output_size, 3)
 
         def image(pixels: tf.Tensor) -> tf.Tensor:
-            parts = [pixels] if crops == 1 else [_cut(pixels, inside[crop]) for crop in range(crops)]
-            return tf.concat([_resize(part, self.spatial.output_size) for part in parts], 0)
+            parts = [pixels] if crops == 1 else [_cut(pixels, inside[box]) for box in range(boxes.shape[0] or 1)]
+            resized = tf.concat([_resize(part, self.spatial.output_size) for part in parts], 0)
+            return tf.concat([resized, _mirror(resized)], 0) if self.spatial.mirrored else resized
 
         # Asked once a clip: a mirror that turns nothing round still costs each frame a slow copy.
         return _either(

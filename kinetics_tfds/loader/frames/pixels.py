@@ -18,6 +18,8 @@ NORMALISATIONS: dict[str, tuple[Colour, Colour]] = {
     "minus_one_to_one": (0.5, 0.5),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "slowfast": (0.45, 0.225),
+    # Of torchvision's video models (transforms/_presets.py and references/video_classification).
+    "torchvision_video": ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),
 }
 
 

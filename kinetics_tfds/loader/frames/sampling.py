@@ -1,20 +1,30 @@
 """Which frames of a clip: options that turn a number of frames and a seed into frame indices, as TensorFlow ops.
 
 Rules count in steps. Without `fps` a step is one stored frame; with `fps` the clip is seen as a sequence of `fps`
-steps a second, and each step stands for the stored frame whose timestamp is nearest.
+steps a second, and each step stands for the stored frame whose timestamp is nearest. Rules that space frames by a
+linspace (PySlowFast, mmaction2's target_fps) count stored frames, as their references do, and scale the clip's length
+by the stored frames a second over `fps`.
 """
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 from kinetics_tfds.loader import array_ops as tf
 from kinetics_tfds.loader.checks import require
+from kinetics_tfds.loader.frames import temporal_rules as rules
+from kinetics_tfds.loader.frames.timestamps import nearest_frames, steps_between, stored_fps
 
-Short = Literal["loop", "last"]
-OffsetRule = Literal["model_garden", "slowfast", "mmaction2"]
+Short = Literal["loop", "last", "repeat_last"]
+RandomRule = Literal["model_garden", "slowfast", "videomae", "mmaction2"]
+OffsetRule = Literal["model_garden", "slowfast", "slowfast_offset", "videomae", "mmaction2", "mmaction2_target_fps"]
+SegmentRule = Literal["even", "mmaction2", "uniform_sample"]
+
+_RANDOM_RULES = ("model_garden", "slowfast", "videomae", "mmaction2")
+_OFFSET_RULES = ("model_garden", "slowfast", "slowfast_offset", "videomae", "mmaction2", "mmaction2_target_fps")
+_SEGMENT_RULES = ("even", "mmaction2", "uniform_sample")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +35,8 @@ class Sampling(abc.ABC):
         num_frames: frames in one view, T.
         stride: steps between neighbouring frames of a view.
         fps: steps a second; None makes a stored frame a step.
-        short: what a video too short for a view does: `loop` starts again, `last` repeats its last frame.
+        short: what a video too short for a view does: `loop` starts again, `last` repeats its last frame,
+            `repeat_last` repeats the last frame that the view took (mmaction2's `out_of_bound_opt`).
     """
 
     num_frames: int
@@ -38,7 +49,7 @@ class Sampling(abc.ABC):
         require(self, "num_frames", _whole(self.num_frames), "a whole number of 1 or more")
         require(self, "stride", _whole(self.stride), "a whole number of 1 or more")
         require(self, "fps", self.fps is None or self.fps > 0, "frames a second above 0, or None")
-        require(self, "short", self.short in ("loop", "last"), "'loop' or 'last'")
+        require(self, "short", self.short in ("loop", "last", "repeat_last"), "'loop', 'last' or 'repeat_last'")
 
     @property
     def views(self) -> int:
@@ -50,13 +61,19 @@ class Sampling(abc.ABC):
         """Whether the seed matters."""
         return False
 
+    @property
+    def counts_frames(self) -> bool:
+        """Whether `fps` scales the clip's length in stored frames, instead of making steps."""
+        return False
+
     @abc.abstractmethod
-    def positions(self, length: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def positions(self, length: tf.Tensor, seed: tf.Tensor, rate: Any = 1.0) -> tf.Tensor:
         """Returns int32 [V, T]: steps counted from the video's start, which may lie past its end.
 
         Args:
             length: int32 scalar, steps in the video, 1 or more.
             seed: int32 [2], for stateless ops.
+            rate: float64 scalar, stored frames a second over `fps`; 1 unless the rule counts stored frames.
         """
 
     def indices(self, num_frames: tf.Tensor, timestamps: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -71,34 +88,62 @@ class Sampling(abc.ABC):
             int32 [V, T], each from 0 to num_frames - 1.
         """
         num_frames = tf.cast(num_frames, tf.int32)
-        if self.fps is None:
-            return self._within(self.positions(num_frames, seed), num_frames)
-        length = _steps(timestamps, self.fps)
+        if self.fps is None or self.counts_frames:
+            rate = 1.0 if self.fps is None else stored_fps(num_frames, timestamps) / self.fps
+            return self._within(self.positions(num_frames, seed, rate), num_frames)
+        length = steps_between(timestamps, self.fps)
         position = self._within(self.positions(length, seed), length)
-        return _nearest(timestamps, timestamps[0] + tf.cast(position, tf.float32) / self.fps)
+        return nearest_frames(timestamps, timestamps[0] + tf.cast(position, tf.float32) / self.fps)
 
     def _within(self, position: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        index = tf.math.floormod(position, length) if self.short == "loop" else tf.minimum(position, length - 1)
+        if self.short == "loop":
+            index = tf.math.floormod(position, length)
+        elif self.short == "last":
+            index = tf.minimum(position, length - 1)
+        else:
+            taken = tf.where(position < length, position, tf.zeros_like(position))
+            index = tf.where(position < length, position, tf.reduce_max(taken, axis=1)[:, None])
         return tf.ensure_shape(index, [self.views, self.num_frames])
+
+    def _clip(self, rate: Any) -> Any:
+        """Returns the length of a view, T * stride, in stored frames, float64."""
+        return tf.maximum(tf.cast(rate, tf.float64) * (self.num_frames * self.stride), 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomClip(Sampling):
     """Views that start anywhere in the video, uniformly.
 
+    Draws: `stateless_uniform([2, clips])`; the first row is the strides', the second the starts'.
+
     Attributes:
         jitter: the stride of each view is multiplied by a number drawn from 1 - jitter to 1 + jitter.
+        strides: each view's stride is drawn from these whole numbers instead (the Model Garden's random_stride_range).
         clips: views drawn from one video (repeated augmentation); in training each is an example of its own.
+        rule: whose rule.
+            `model_garden`: frames are `start + i * stride`, up to the video's last frame.
+            `slowfast`: frames are `linspace(start, start + T * stride - 1, T)` cut to whole frames, with a start from
+            0 to length - T * stride, not whole: 16 x 5 spans 79 frames, not 75.
+            `videomae`: frames are `linspace(start, start + T * stride, T)`, cut, the last one a frame earlier.
+            `mmaction2`: frames are `start + i * stride`, starts up to length - T * stride; with `fps` as its
+            target_fps, `linspace(0, clip - 1, T)` cut.
     """
 
     _: dataclasses.KW_ONLY
     jitter: float = 0.0
+    strides: tuple[int, ...] | None = None
     clips: int = 1
+    rule: RandomRule = "model_garden"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self, "jitter", 0 <= self.jitter < 1, "a share from 0 to below 1")
+        strides = self.strides is None or (len(self.strides) > 0 and all(_whole(each) for each in self.strides))
+        require(self, "strides", strides, "whole numbers of 1 or more, or None")
         require(self, "clips", _whole(self.clips), "a whole number of 1 or more")
+        require(self, "rule", self.rule in _RANDOM_RULES, f"one of {', '.join(_RANDOM_RULES)}")
+        varies = self.jitter > 0 or self.strides is not None
+        require(self, "rule", self.rule == "model_garden" or not varies, "'model_garden' with a stride that varies")
 
     @property
     def views(self) -> int:
@@ -110,25 +155,37 @@ class RandomClip(Sampling):
         """Whether the seed matters."""
         return True
 
-    def positions(self, length: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    @property
+    def counts_frames(self) -> bool:
+        """Whether `fps` scales the clip's length in stored frames."""
+        return self.rule in ("slowfast", "mmaction2")
+
+    def positions(self, length: tf.Tensor, seed: tf.Tensor, rate: Any = 1.0) -> tf.Tensor:
         """Returns int32 [V, T]."""
         draws = tf.random.stateless_uniform([2, self.clips], seed)
-        stride = self.stride * (1.0 + self.jitter * (2.0 * draws[0] - 1.0))
-        steps = tf.range(self.num_frames, dtype=tf.float32)[None] * stride[:, None]
-        steps = tf.cast(tf.floor(steps + 0.5), tf.int32)
-        # The last start is the one whose last frame is the video's last.
-        starts = tf.maximum(length - steps[:, -1], 1)
-        start = tf.cast(draws[1] * tf.cast(starts, tf.float32), tf.int32)
-        return tf.minimum(start, starts - 1)[:, None] + steps
+        if self.rule == "slowfast":
+            return rules.slowfast_random(length, self.num_frames, self._clip(rate), draws[1])
+        if self.rule == "mmaction2":
+            stride = self.stride if self.fps is None else None
+            return rules.mmaction2_random(length, self.num_frames, self._clip(rate), stride, draws[1])
+        if self.rule == "videomae":
+            return rules.videomae_random(length, self.num_frames, self.stride, draws[1])
+        return rules.garden_random(length, self.num_frames, self._strides(draws[0]), draws[1], self.short == "loop")
+
+    def _strides(self, draws: tf.Tensor) -> tf.Tensor:
+        if self.strides is None:
+            return self.stride * (1.0 + self.jitter * (2.0 * draws - 1.0))
+        known = tf.constant(list(self.strides), tf.float32)
+        return tf.gather(known, tf.cast(draws * float(len(self.strides)), tf.int32))
 
 
 @dataclasses.dataclass(frozen=True)
 class CentreClip(Sampling):
     """One view from the middle of the video, as DMVR and the Model Garden take it: (length - T * stride) // 2."""
 
-    def positions(self, length: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def positions(self, length: tf.Tensor, seed: tf.Tensor, rate: Any = 1.0) -> tf.Tensor:
         """Returns int32 [1, T]."""
-        del seed
+        del seed, rate
         start = tf.maximum(length - self.num_frames * self.stride, 0) // 2
         return (start + tf.range(self.num_frames) * self.stride)[None]
 
@@ -138,7 +195,7 @@ class UniformClips(Sampling):
     """Views spread evenly over the video: multi-view evaluation.
 
     Where the views start differs between code bases, and with it the published numbers. For 300 frames, 32 x 2 and
-    10 views the last one starts at 236 (model_garden), 212.4 (slowfast) and 237 (mmaction2).
+    10 views the last one starts at 236 (model_garden), 212.4 (slowfast), 234 (slowfast_offset) and 237 (mmaction2).
 
     Attributes:
         clips: views of one video.
@@ -149,8 +206,12 @@ class UniformClips(Sampling):
             `slowfast`: view i starts at `(length - T * stride) * i / clips`, and its frames are
             `linspace(start, start + T * stride - 1, T)` cut to whole frames, so the step is a little above the stride
             (`get_start_end_idx` and `temporal_sampling` of PySlowFast's decoder).
+            `slowfast_offset`: the same with `use_offset`, as MViTv2 is tested: view i starts at
+            `i * floor((length - T * stride) / (clips - 1))`; one view is centred.
+            `videomae`: every stride-th frame is taken first, views are spread over those (VideoMAE's kinetics.py).
             `mmaction2`: starts are `i * (length - ((T - 1) * stride + 1)) / (clips - 1)` rounded half to even; one
             view is centred (`SampleFrames._get_test_clips` of mmaction2).
+            `mmaction2_target_fps`: the same with its target_fps, which is `fps` here.
     """
 
     _: dataclasses.KW_ONLY
@@ -167,83 +228,74 @@ class UniformClips(Sampling):
         """Views of one video, V."""
         return self.clips
 
-    def positions(self, length: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    @property
+    def counts_frames(self) -> bool:
+        """Whether `fps` scales the clip's length in stored frames."""
+        return self.offset_rule in ("slowfast", "slowfast_offset", "mmaction2_target_fps")
+
+    def positions(self, length: tf.Tensor, seed: tf.Tensor, rate: Any = 1.0) -> tf.Tensor:
         """Returns int32 [V, T]."""
         del seed
-        return _OFFSET_RULES[self.offset_rule](length, self.num_frames, self.stride, self.clips)
+        if self.offset_rule.startswith("slowfast"):
+            use_offset = self.offset_rule == "slowfast_offset"
+            return rules.slowfast_views(length, self.num_frames, self._clip(rate), self.clips, use_offset=use_offset)
+        if self.offset_rule == "mmaction2_target_fps":
+            return rules.mmaction2_target_fps_views(length, self.num_frames, self._clip(rate), self.clips)
+        views = {
+            "model_garden": rules.garden_views,
+            "videomae": rules.videomae_views,
+            "mmaction2": rules.mmaction2_views,
+        }[self.offset_rule]
+        return views(length, self.num_frames, self.stride, self.clips)
 
 
 @dataclasses.dataclass(frozen=True)
 class Segments(Sampling):
-    """One frame out of each of T equal segments of the video (TSN): a random one, or the middle one.
+    """One frame out of each of T segments of the video (TSN): a random one, or the middle one.
+
+    Draws: `stateless_uniform([T])`.
 
     Attributes:
         pick: `random` or `centre`.
+        clips: views of one video; more than one only of `uniform_sample` with `centre`.
+        rule: `even`: segments of equal length, whole or not (mmaction2 with `keep_tail_frames`). `mmaction2`: its
+            default, segments cut to whole frames, so that a random frame never comes from the video's tail.
+            `uniform_sample`: mmaction2's UniformSample, which UniFormerV2 trains with; view k takes the frame
+            (k + 1) / (clips + 1) into each segment.
     """
 
     _: dataclasses.KW_ONLY
     pick: Literal["random", "centre"] = "random"
+    clips: int = 1
+    rule: SegmentRule = "even"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self, "pick", self.pick in ("random", "centre"), "'random' or 'centre'")
         require(self, "stride", self.stride == 1, "1, since segments set the distance between frames")
+        require(self, "rule", self.rule in _SEGMENT_RULES, f"one of {', '.join(_SEGMENT_RULES)}")
+        several = self.rule == "uniform_sample" and self.pick == "centre" and _whole(self.clips)
+        require(self, "clips", self.clips == 1 or several, "1, or more with rule='uniform_sample' and pick='centre'")
+
+    @property
+    def views(self) -> int:
+        """Views of one video, V."""
+        return self.clips
 
     @property
     def random(self) -> bool:
         """Whether the seed matters."""
         return self.pick == "random"
 
-    def positions(self, length: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Returns int32 [1, T]."""
-        inside = tf.cast(tf.random.stateless_uniform([self.num_frames], seed) if self.random else 0.5, tf.float64)
-        segment = tf.range(self.num_frames, dtype=tf.float64) + inside
-        # Exact up to the division, which comes last: a centre on a whole frame is that frame, not the one before.
-        position = tf.cast(segment * tf.cast(length, tf.float64) / self.num_frames, tf.int32)
-        return tf.minimum(position, length - 1)[None]
-
-
-def _model_garden(length: tf.Tensor, frames: int, stride: int, clips: int) -> tf.Tensor:
-    last = tf.cast(tf.maximum(length - frames * stride, 0), tf.float32)
-    start = tf.cast(tf.linspace(0.0, last, clips), tf.int32)
-    return start[:, None] + tf.range(frames) * stride
-
-
-def _slowfast(length: tf.Tensor, frames: int, stride: int, clips: int) -> tf.Tensor:
-    # Exact in whole numbers: floor of start + step * i with both as fractions over clips * (frames - 1).
-    free = tf.cast(tf.maximum(length - frames * stride, 0), tf.int64)
-    gaps = max(frames - 1, 1)
-    start = free * tf.range(clips, dtype=tf.int64) * gaps
-    step = (frames * stride - 1) * clips * tf.range(frames, dtype=tf.int64)
-    position = tf.cast((start[:, None] + step) // (clips * gaps), tf.int32)
-    # PySlowFast clamps to the last frame here, so that short videos repeat it whatever `short` says.
-    return tf.minimum(position, length - 1)
-
-
-def _mmaction2(length: tf.Tensor, frames: int, stride: int, clips: int) -> tf.Tensor:
-    last = tf.maximum(length - ((frames - 1) * stride + 1), 0)
-    if clips == 1:
-        start = (last // 2)[None]
-    else:
-        between = tf.cast(last, tf.float64) / (clips - 1)
-        start = tf.cast(tf.round(tf.range(clips, dtype=tf.float64) * between), tf.int32)
-    return start[:, None] + tf.range(frames) * stride
-
-
-_OFFSET_RULES = {"model_garden": _model_garden, "slowfast": _slowfast, "mmaction2": _mmaction2}
-
-
-def _steps(timestamps: tf.Tensor, fps: float) -> tf.Tensor:
-    """Returns int32: how many steps of 1 / fps seconds fit from the first to the last timestamp, both counted."""
-    # A thousandth of a step forgives float32 timestamps: 300 frames at 30 a second are 300 steps, not 299.
-    return tf.cast((timestamps[-1] - timestamps[0]) * fps + 1.001, tf.int32)
-
-
-def _nearest(timestamps: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
-    """Returns int32, in the shape of `times`: the index of the nearest timestamp, the earlier one of two as near."""
-    middles = (timestamps[1:] + timestamps[:-1]) / 2
-    index = tf.searchsorted(middles, tf.reshape(times, [-1]), side="left", out_type=tf.int32)
-    return tf.reshape(index, tf.shape(times))
+    def positions(self, length: tf.Tensor, seed: tf.Tensor, rate: Any = 1.0) -> tf.Tensor:
+        """Returns int32 [V, T]."""
+        del rate
+        draws = tf.random.stateless_uniform([self.num_frames], seed) if self.random else None
+        if self.rule == "uniform_sample":
+            return rules.uniform_sample(length, self.num_frames, draws, self.clips)
+        if self.rule == "mmaction2" and draws is not None:
+            return rules.mmaction2_segments(length, self.num_frames, draws)
+        return rules.even_segments(length, self.num_frames, 0.5 if draws is None else draws)
 
 
 def _whole(value: object) -> bool:

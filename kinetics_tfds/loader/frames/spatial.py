@@ -22,7 +22,8 @@ class Windows(NamedTuple):
     """The windows of one view.
 
     Attributes:
-        boxes: int32 [C, 4]: top, left, height, width in stored pixels; inside the frame, 1 pixel or larger.
+        boxes: int32 [C, 4], or half as many where crops are `mirrored`: top, left, height, width in stored pixels;
+            inside the frame, 1 pixel or larger.
         flip: bool scalar: mirror left and right after resizing.
     """
 
@@ -48,6 +49,11 @@ class Spatial(abc.ABC):
     def crops(self) -> int:
         """Windows of one view, C."""
         return 1
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the second half of the crops are the first half, mirrored: those have no boxes of their own."""
+        return False
 
     @property
     def random(self) -> bool:
@@ -89,7 +95,7 @@ class RandomResizedCrop(Spatial):
     flip: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_size(self)
+        check_size(self)
         require(self, "scale", 0 < self.scale[0] <= self.scale[1] <= 1, "shares with 0 < least <= largest <= 1")
         require(self, "aspect", 0 < self.aspect[0] <= self.aspect[1], "ratios with 0 < least <= largest")
         require(self, "flip", 0 <= self.flip <= 1, "a chance from 0 to 1")
@@ -145,7 +151,7 @@ class ScaleJitter(Spatial):
     flip: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_size(self)
+        check_size(self)
         least, largest = self.short_side
         require(self, "short_side", max(self.output_size) <= least <= largest, "pixels with size <= least <= largest")
         require(self, "flip", 0 <= self.flip <= 1, "a chance from 0 to 1")
@@ -160,7 +166,7 @@ class ScaleJitter(Spatial):
         draws = tf.random.stateless_uniform([4], seed)
         least, largest = self.short_side
         side = 1 / _between(draws[0], 1 / largest, 1 / least) if self.inverse else _between(draws[0], least, largest)
-        box_high, box_wide = _scaled_window(height, width, self.output_size, tf.round(side))
+        box_high, box_wide = scaled_window(height, width, self.output_size, tf.round(side))
         top, left = _anywhere(draws[1], height - box_high), _anywhere(draws[2], width - box_wide)
         return Windows(tf.stack([top, left, box_high, box_wide])[None], draws[3] < self.flip)
 
@@ -182,14 +188,14 @@ class CentreCrop(Spatial):
     short_side: int | None = None
 
     def __post_init__(self) -> None:
-        _check_size(self)
+        check_size(self)
         _check_short_side(self)
 
     def windows(self, height: tf.Tensor, width: tf.Tensor, seed: tf.Tensor) -> Windows:
         """Returns one window."""
         del seed
         side = float(self.short_side or max(self.output_size))
-        box_high, box_wide = _scaled_window(height, width, self.output_size, side)
+        box_high, box_wide = scaled_window(height, width, self.output_size, side)
         top, left = (height - box_high) // 2, (width - box_wide) // 2
         return Windows(tf.stack([top, left, box_high, box_wide])[None], tf.constant(False))
 
@@ -211,7 +217,7 @@ class ThreeCrop(Spatial):
     short_side: int | None = None
 
     def __post_init__(self) -> None:
-        _check_size(self)
+        check_size(self)
         _check_short_side(self)
 
     @property
@@ -223,7 +229,7 @@ class ThreeCrop(Spatial):
         """Returns three windows, from left to right, or from top to bottom in a portrait frame."""
         del seed
         side = float(self.short_side or max(self.output_size))
-        box_high, box_wide = _scaled_window(height, width, self.output_size, side)
+        box_high, box_wide = scaled_window(height, width, self.output_size, side)
         free_high, free_wide = height - box_high, width - box_wide
         # Middles round up, as in SlowFast's uniform_crop.
         along_high = tf.stack([0, (free_high + 1) // 2, free_high])
@@ -251,7 +257,7 @@ class Resize(Spatial):
     size: int | tuple[int, int] = 224
 
     def __post_init__(self) -> None:
-        _check_size(self)
+        check_size(self)
 
     def windows(self, height: tf.Tensor, width: tf.Tensor, seed: tf.Tensor) -> Windows:
         """Returns one window: the frame."""
@@ -263,7 +269,7 @@ class Resize(Spatial):
         return height, width
 
 
-def _scaled_window(height: tf.Tensor, width: tf.Tensor, size: tuple[int, int], short_side: tf.Tensor | float):
+def scaled_window(height: tf.Tensor, width: tf.Tensor, size: tuple[int, int], short_side: tf.Tensor | float):
     """Returns height and width (int32) of the stored pixels that `size` shows once the short side is `short_side`."""
     shrink = tf.cast(tf.minimum(height, width), tf.float32) / short_side
     box_high = tf.clip_by_value(_pixels(size[0] * shrink), 1, height)
@@ -289,7 +295,8 @@ def _anywhere(draw: tf.Tensor, free: tf.Tensor) -> tf.Tensor:
     return tf.minimum(tf.cast(draw * tf.cast(free + 1, tf.float32), tf.int32), free)
 
 
-def _check_size(option: Spatial) -> None:
+def check_size(option: Spatial) -> None:
+    """Raises ConfigError unless the output's size is one or two whole numbers of pixels."""
     size = option.size if isinstance(option.size, (tuple, list)) else (option.size, option.size)
     valid = len(size) == 2 and all(isinstance(side, int) and side >= 1 for side in size)
     require(option, "size", valid, "pixels, or (height, width) in pixels")

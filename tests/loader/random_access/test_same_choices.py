@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from kinetics_tfds.loader import PRESETS, stateless_random
-from kinetics_tfds.loader.frames import sampling, spatial
+from kinetics_tfds.loader.frames import reference_crops, sampling, spatial
 from kinetics_tfds.loader.randomness import example_seed, shuffled, stage_seeds
 
 CLIPS = 400
@@ -22,6 +22,12 @@ SAMPLINGS = [
     sampling.RandomClip(50, 5, fps=25.0, jitter=0.2),
     sampling.CentreClip(50, 5, fps=25.0),
     *(sampling.UniformClips(16, 4, clips=5, offset_rule=rule) for rule in sampling._OFFSET_RULES),
+    *(sampling.RandomClip(16, 4, rule=rule) for rule in sampling._RANDOM_RULES),
+    *(sampling.RandomClip(16, 4, rule=rule, fps=30.0, short="repeat_last") for rule in sampling._RANDOM_RULES),
+    sampling.RandomClip(50, 5, fps=25.0, strides=(4, 5)),
+    *(sampling.UniformClips(16, 4, clips=5, fps=30.0, offset_rule=rule) for rule in sampling._OFFSET_RULES),
+    *(sampling.Segments(8, rule=rule) for rule in sampling._SEGMENT_RULES),
+    sampling.Segments(8, pick="centre", rule="uniform_sample", clips=4),
     sampling.Segments(8),
     sampling.Segments(8, pick="centre"),
     *(recipe.sampling for preset in PRESETS.values() for recipe in (preset.train, preset.evaluate)),
@@ -33,6 +39,9 @@ SPATIALS = [
     spatial.CentreCrop(224, short_side=256),
     spatial.ThreeCrop(224),
     spatial.Resize(100),
+    reference_crops.DistortedBox((172, 200)),
+    reference_crops.MultiScaleCrop(224, places=13),
+    reference_crops.TenCrop(224),
     *(recipe.spatial for preset in PRESETS.values() for recipe in (preset.train, preset.evaluate)),
 ]
 
