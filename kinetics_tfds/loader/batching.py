@@ -29,7 +29,9 @@ def batch_rows(inputs: PipelineInputs, clips: tf.data.Dataset, count: int | None
     """
     batches = clips.batch(inputs.videos_per_batch, drop_remainder=True)
     batches = batches.map(lambda batch: _rows(inputs, batch), num_parallel_calls=_AT_ONCE, deterministic=True)
-    return batches if count is None else _exactly(batches, count)
+    # Where clips may be left out, only counting keeps hosts in step. Elsewhere the order's end does, and a count in the
+    # iterator's state would be wrong for another number of hosts.
+    return _exactly(batches, count) if count is not None and inputs.config.on_damage == "skip" else batches
 
 
 def batch_videos(inputs: PipelineInputs, clips: tf.data.Dataset, count: int | None) -> tf.data.Dataset:

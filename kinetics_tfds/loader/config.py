@@ -32,6 +32,8 @@ class PipelineConfig:
         training: shuffle and repeat; or give each video once, in order. None: whether the split is `train`.
         epochs: passes over the split in training; None: without end. Batches run across the ends of epochs.
         shard: index of this host and number of hosts.
+        reshard: accept an iterator's state that another number of hosts saved, or with another batch_size. Hosts share
+            one place in the order, so any host's state of the same step will do, and the clips that follow come once.
         replicas: devices of this host that take batches in turn, as `tf.distribute` does with
             `distribute_datasets_from_function`; the number of batches is a multiple of it. `tf.distribute` leaves out
             the last batches if they are too few for all replicas, and their videos with them.
@@ -61,6 +63,7 @@ class PipelineConfig:
     training: bool | None = None
     epochs: int | None = None
     shard: tuple[int, int] = (0, 1)
+    reshard: bool = False
     replicas: int = 1
     classes: Iterable[str | int] | None = None
     dtype: Literal["uint8", "float32", "bfloat16", "float16"] = "uint8"

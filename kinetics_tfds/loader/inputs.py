@@ -94,6 +94,11 @@ def open_inputs(builder: tfds.core.DatasetBuilder, split: str, config: PipelineC
 def _check(config: PipelineConfig, recipe: Recipe, training: bool) -> None:
     if config.epochs is not None and not training:
         raise ConfigError(f"epochs is {config.epochs} in evaluation.", "Leave it out: each video comes once.")
+    if config.reshard and (not training or config.on_damage == "skip"):
+        raise ConfigError(
+            "reshard=True needs training with on_damage='raise': only there have all hosts read as many clips.",
+            "Leave it out, and restore each host's own state on as many hosts.",
+        )
     if config.resize == "host":
         return
     if config.dtype != "uint8" or (training and (recipe.augment or recipe.mix)):

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kinetics_tfds.loader import batching
 from kinetics_tfds.loader.damage import count_damaged, intact_or_placeholder
+from kinetics_tfds.loader.fingerprint import refuse_other_states
 from kinetics_tfds.loader.frames.sampler import Element
 from kinetics_tfds.loader.inputs import PipelineInputs
 from kinetics_tfds.loader.randomness import shuffled, stage_seeds
@@ -27,7 +28,7 @@ _ENDLESS = 2**31
 
 def build(inputs: PipelineInputs) -> tf.data.Dataset:
     """Returns the whole pipeline: batches."""
-    order = record_order(inputs)
+    order = refuse_other_states(inputs, record_order(inputs))
     samples = read_and_sample(inputs, order)
     clips = decode(inputs, samples)
     clips = augment(inputs, clips)
@@ -44,7 +45,9 @@ def record_order(inputs: PipelineInputs) -> tf.data.Dataset:
     if not inputs.training:
         return tf.data.Dataset.range(host, records, hosts).map(lambda row: (row, tf.constant(0, tf.int64)))
     end = records * (inputs.config.epochs or _ENDLESS)
-    if inputs.config.on_damage == "skip" and inputs.batches is not None:
+    if inputs.batches is not None and inputs.config.replicas > 1:
+        end = inputs.batches * inputs.videos_per_batch * hosts
+    if inputs.batches is not None and inputs.config.on_damage == "skip":
         # Hosts that skip clips must take as many steps as the others, or all would wait for them at the last one: the
         # start of a further epoch fills the gap. Where more than half is damaged, the last batches are missed.
         end *= 2
@@ -53,7 +56,8 @@ def record_order(inputs: PipelineInputs) -> tf.data.Dataset:
         epoch, inside = (first + host) // records, tf.math.floormod(first + host, records)
         return shuffled(inside, records, inputs.config.seed, epoch), epoch
 
-    # A round is one clip for each host; rounds that are not whole are left out.
+    # A round is one clip for each host; rounds that are not whole are left out. An iterator's state is `first`, which
+    # means the same to any number of hosts.
     return tf.data.Dataset.range(0, end - hosts + 1, hosts).map(place)
 
 
