@@ -1,0 +1,26 @@
+"""What `tests/cluster/install.py` has put into the folder that KINETICS_CLUSTER names."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import pytest
+
+VARIABLE = "KINETICS_CLUSTER"
+
+
+def installed(name: str) -> pathlib.Path:
+    """Returns a path in the folder; skips the test where it is not there."""
+    root = os.environ.get(VARIABLE)
+    if not root:
+        pytest.skip(f"{VARIABLE} names no folder of engines; `make test-cluster` makes one")
+    path = pathlib.Path(root).absolute() / name
+    if not path.exists():
+        pytest.skip(f"{path} is not there; `make test-cluster` says why")
+    return path
+
+
+def worker_python() -> pathlib.Path:
+    """The interpreter of the environment that holds only this project's wheel."""
+    return installed("worker") / "bin" / "python"
