@@ -4,11 +4,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
+CLUSTER ?= .cluster
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help install demo test test-all test-torch lint format bench clean
+.PHONY: help install demo test test-all test-torch test-cluster lint format bench clean
 
 help: ## Say what there is to make.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +28,10 @@ test-all: lint ## Lint, and run every test.
 test-torch: .venv-torch/.installed ## The tests with PyTorch, in an environment of their own (some gigabytes).
 	TF_CPP_MIN_LOG_LEVEL=3 .venv-torch/bin/python -m pytest tests/loader/torch tests/loader/gpu tests/examples/test_train_torch.py
 
+test-cluster: $(INSTALLED) ## Beam jobs on other engines, with the image's environments for workers; takes long the first time.
+	$(BIN)/python tests/cluster/install.py $(CLUSTER)
+	KINETICS_CLUSTER=$(CLUSTER) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest tests/cluster
+
 lint: $(INSTALLED) ## ruff, pyright, import-linter.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,7 +47,7 @@ bench: $(INSTALLED) ## Measure building and loading side by side with their limi
 	$(BIN)/python benchmarks/load.py
 
 clean: ## Remove .venv, the demo and all caches.
-	rm -rf $(VENV) .venv-torch demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-torch $(CLUSTER) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(INSTALLED): setup.py
 	@command -v "$(PYTHON)" >/dev/null || \

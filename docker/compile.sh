@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Writes requirements.txt and requirements-slim.txt anew, with the newest versions that setup.py allows and their hashes.
+#   pip install uv && docker/compile.sh
+# --no-upgrade keeps the versions that are there. Workers and the machine that starts jobs need the same ones.
+set -euo pipefail
+cd "$(dirname "$0")"
+compile=(uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version=3.11 --python-platform=x86_64-manylinux_2_36)
+"${compile[@]}" ../setup.py buckets.in --output-file=requirements.txt "$@"
+# tensorflow-cpu has tensorflow's version; constraints take no hashes.
+sed -E -e 's/ \\$//' -e '/^ +--hash/d' -e 's/^tensorflow==/tensorflow-cpu==/' requirements.txt >constraints.tmp
+trap 'rm -f constraints.tmp' EXIT
+"${compile[@]}" slim.in --constraint=constraints.tmp --output-file=requirements-slim.txt "$@"
