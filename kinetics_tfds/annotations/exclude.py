@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 
-from kinetics_tfds.annotations.clip import VIDEO_ID, Clip
+from kinetics_tfds.annotations.clip import VIDEO_ID
 from kinetics_tfds.annotations.overlap import is_clip_set, parse_clip_set, read_one_version
 from kinetics_tfds.annotations.read import PathLike
 from kinetics_tfds.errors import AnnotationError
@@ -15,7 +15,7 @@ _MAX_LIST_BYTES = 1 << 26  # 5 million ids
 
 
 def excluded_videos(exclude: Sequence[str], files: Sequence[PathLike] = ()) -> frozenset[str]:
-    """Returns the YouTube ids that the setting `exclude` of a config means.
+    """Returns the YouTube ids that the setting `exclude` of a config means: whole videos, of which no second is unseen.
 
     Args:
         exclude: sets of clips like `kinetics400/validation`, or paths of text files with one YouTube id a line.
@@ -34,11 +34,6 @@ def excluded_videos(exclude: Sequence[str], files: Sequence[PathLike] = ()) -> f
         else:
             videos.update(read_id_list(reference))
     return frozenset(videos)
-
-
-def excluded_clips(clips: Iterable[Clip], videos: Collection[str]) -> tuple[Clip, ...]:
-    """Returns the clips to leave out: all clips of those videos, since other seconds of a video are no unseen data."""
-    return tuple(clip for clip in clips if clip.youtube_id in videos)
 
 
 def read_id_list(path: PathLike) -> frozenset[str]:

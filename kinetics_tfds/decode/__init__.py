@@ -24,19 +24,12 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "DecodeRequest": "types",
-    "DecodeSettings": "types",
-    "DecodeLimits": "types",
-    "DecodedClip": "types",
-    "DecodeFailure": "types",
-    "FailureReason": "types",
-    "decode_clip": "clip",
-    "DecodeError": "failure",
-    "DecodePool": "pool",
-    "MediaInfo": "probe",
-    "probe_media": "probe",
-    "DECODER_REVISION": "revision",
-    "versions": "revision",
+    "types": ("DecodeRequest", "DecodeSettings", "DecodeLimits", "DecodedClip", "DecodeFailure", "FailureReason"),
+    "clip": ("decode_clip",),
+    "failure": ("DecodeError",),
+    "pool": ("DecodePool",),
+    "probe": ("MediaInfo", "probe_media"),
+    "revision": ("DECODER_REVISION", "versions"),
 }
 
 __all__ = [
@@ -57,8 +50,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    home = next((home for home, names in _HOMES.items() if name in names), None)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value

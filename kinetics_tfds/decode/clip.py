@@ -16,7 +16,8 @@ from kinetics_tfds.decode.container import Media, choose_audio, open_media, reas
 from kinetics_tfds.decode.damage import LONGEST_GAP, Damaged, check_end, check_flaws, check_gap
 from kinetics_tfds.decode.failure import failed
 from kinetics_tfds.decode.frames import FrameEncoder
-from kinetics_tfds.decode.reader import ClipReader, TimedFrame, WantsFrame
+from kinetics_tfds.decode.reader import ClipReader, TimedFrame
+from kinetics_tfds.decode.skipping import WantedFrames
 from kinetics_tfds.decode.span import find_start
 from kinetics_tfds.decode.structure import Structure, check_structure
 from kinetics_tfds.decode.timeline import NearestGrid, covered, frame_rate, grid_size, seconds
@@ -105,10 +106,8 @@ class _ClipDecoder:
         self._audio = AudioTrack(stream, settings.audio_rate) if stream and settings.audio_rate else None
         # Of a damaged clip that is kept, the last good frame fills up the grid, whichever it is.
         skip = skip and not settings.keep_damaged and self._fps is not None and self._fps * media.frame_interval < 1
-        self._reader = ClipReader(media, limits, self._audio, self._wants if skip else None)
-        self._start: Fraction | None = None
-        self._chooser: WantsFrame | None = None
-        self._end_ticks = Fraction(0)
+        self._wanted = WantedFrames(media.time_base) if skip else None
+        self._reader = ClipReader(media, limits, self._audio, self._wanted)
         self._window: _ClipWindow | None = None
         self._frames: list[bytes] = []
         self._times: list[Fraction] = []
@@ -132,7 +131,9 @@ class _ClipDecoder:
     def _read(self) -> bool:
         """Reads the clip's frames; returns whether the file goes on beyond its end."""
         complete = False
-        start = self._start = self._find_start()
+        start = self._find_start()
+        if self._wanted is not None:
+            self._wanted.start = start
         if self._audio is not None:
             first = Fraction(self._media.video.start_time or 0) * self._media.time_base if start is None else start
             self._audio.keep(start, first + self._length + (_LATEST_FIRST_FRAME if start is None else 0))
@@ -154,16 +155,6 @@ class _ClipDecoder:
         self._reader.finish(self._window.end)
         return complete
 
-    def _wants(self, before: int, time: int, after: int) -> bool:
-        """Returns whether the frame at `time` is stored or settles something; see `WantsFrame`."""
-        tick = self._media.time_base
-        if self._window is None:
-            return self._start is None or time * tick >= self._start
-        if self._chooser is None and self._window.grid is not None:
-            self._chooser = self._window.grid.chooser(tick)
-            self._end_ticks = self._window.end / tick
-        return self._chooser is None or after >= self._end_ticks or self._chooser(before, time, after)
-
     def _find_start(self) -> Fraction | None:
         """Returns where the clip starts in the file's presentation time; None stands for the first frame."""
         if self._request.span is Span.TRIMMED:
@@ -177,6 +168,9 @@ class _ClipDecoder:
             raise CannotSkipError
         start = first.time if start is None else start
         end = start + self._length
+        grid = NearestGrid(start, self._fps, grid_size(self._length, self._fps)) if self._fps is not None else None
+        if self._wanted is not None and grid is not None:
+            self._wanted.begin(grid, end)
         aspect = self._media.video.sample_aspect_ratio
         orientation = self._reader.orientation
         return _ClipWindow(
@@ -184,7 +178,7 @@ class _ClipDecoder:
             end=end,
             structure=check_structure(self._media.path, self._media.kind, float(start), float(end)),
             encoder=FrameEncoder(self._settings, first.frame, aspect, orientation, self._limits.max_pixels),
-            grid=NearestGrid(start, self._fps, grid_size(self._length, self._fps)) if self._fps is not None else None,
+            grid=grid,
         )
 
     def _add(self, window: _ClipWindow, timed: TimedFrame) -> None:

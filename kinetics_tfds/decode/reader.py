@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 
 import av
@@ -14,16 +14,14 @@ from kinetics_tfds.decode.audio import AudioTrack
 from kinetics_tfds.decode.container import Media, reason_of
 from kinetics_tfds.decode.damage import Damaged
 from kinetics_tfds.decode.frames import Orientation
-from kinetics_tfds.decode.neighbours import with_neighbours
+from kinetics_tfds.decode.skipping import WantedFrames, with_neighbours
 from kinetics_tfds.decode.types import DecodeLimits, FailureReason
 from kinetics_tfds.decode.video import TimedFrame, VideoRun, make_decoder
 
-# Whether a frame is wanted, by the time of the frame before it, its own, and that of the frame after it, in ticks.
-WantsFrame = Callable[[int, int, int], bool]
 # Decoders that skip frames packet by packet, each packet being one frame. (AVI stores no times to choose by.)
 _CAN_SKIP = frozenset({"h264", "hevc"})
 
-__all__ = ["ClipReader", "TimedFrame", "WantsFrame"]
+__all__ = ["ClipReader", "TimedFrame"]
 
 # Where to start decoding for a clip inside a longer video: at the key frame before its start; if what comes out begins
 # too late (open GOPs, gradual refresh, inexact indices) at one well before that; in the end at the beginning.
@@ -41,7 +39,7 @@ class ClipReader:
     """
 
     def __init__(
-        self, media: Media, limits: DecodeLimits, audio: AudioTrack | None, wants: WantsFrame | None = None
+        self, media: Media, limits: DecodeLimits, audio: AudioTrack | None, wants: WantedFrames | None = None
     ) -> None:
         """Reads nothing yet.
 
@@ -49,8 +47,7 @@ class ClipReader:
             media: the file.
             limits: what it may cost.
             audio: takes the audio on the way.
-            wants: given the times of a frame and of those shown before and after it, says whether it is needed; what
-                is not may come without its picture. None where all are.
+            wants: says which frames are wanted; others may come without a picture. None where all are.
         """
         self._media = media
         self._audio = audio

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import av
 import numpy as np
 import pytest
@@ -132,3 +134,15 @@ def test_damage_that_reaches_stored_frames_is_found(tmp_path, codec, monkeypatch
             if failure_of(path, fps=10) is not None:  # the damage is in a frame that is not stored
                 assert clip.frames == good.frames
     assert 0 < passed < 40
+
+
+def test_a_clip_is_gone_when_it_is_decoded():
+    """What only the garbage collector frees lies about in workers for many clips."""
+    path = cached_video(".mp4", **_SMALL, options={"bf": "3"})
+    gc.collect()
+    gc.disable()
+    try:
+        decode(path, fps=10)
+        assert not [each for each in gc.get_objects() if isinstance(each, _ClipDecoder)]
+    finally:
+        gc.enable()
