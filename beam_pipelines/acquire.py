@@ -186,7 +186,7 @@ def _run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     clips = wanted_clips(args, version, rows)
     force = frozenset(_outcome_class(word) for word in args.retry)
     if args.dry_run:
-        print(describe(version, clips, store, config, force, rows))
+        print(printable(describe(version, clips, store, config, force, rows), keep_newlines=True))
         return 0
     run = Run(
         version=version,

@@ -12,6 +12,7 @@ import pathlib
 
 from kinetics_tfds.cli.arguments import add_annotated_version, add_json
 from kinetics_tfds.cli.output import write_output
+from kinetics_tfds.printable import printable
 
 SUMMARY = "which rows a clip store has, which are gone, which are pending, and why"
 
@@ -45,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
     rows = read_rows(version, store, args.annotations, keep=False)
     statuses = list(find_statuses(rows.clips, store, version, args.check))
     counted = coverage.count_rows(version, rows.digest(), statuses)
-    print(json.dumps(counted.as_json(), indent=2) if args.json else coverage.format_table(counted, args.worst))
+    if args.json:
+        print(json.dumps(counted.as_json(), indent=2))
+    else:
+        print(printable(coverage.format_table(counted, args.worst), keep_newlines=True))
     if args.parquet:
         write_output(args.parquet, lambda path: write_parquet(path, coverage.statuses_table(statuses)))
     if args.attempts:

@@ -10,6 +10,7 @@ import dataclasses
 import json
 
 from kinetics_tfds.cli.arguments import add_annotated_version, add_json
+from kinetics_tfds.printable import printable
 
 SUMMARY = "check this machine, the store and the config before acquiring"
 
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            print(f"{finding.level:8} {finding.check:20} {finding.what}")
+            print(f"{finding.level:8} {finding.check:20} {printable(finding.what)}")
             if finding.next_step:
-                print(f"{'':29} -> {finding.next_step}")
+                print(f"{'':29} -> {printable(finding.next_step)}")
     return 1 if any(finding.level is Level.FAILURE for finding in findings) else 0

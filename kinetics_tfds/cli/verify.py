@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from kinetics_tfds.cli.arguments import add_json, add_prepared_dataset, add_runner
 from kinetics_tfds.durations import format_duration
+from kinetics_tfds.printable import printable
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -54,9 +55,9 @@ def print_verification(found: Verification, *, as_json: bool) -> int:
         print(json.dumps(found.to_json()))
         return 0 if found.ok else 1
     for problem in found.problems:
-        print(problem)
+        print(printable(problem))
     for note in found.notes:
-        print(f"note: {note}")
+        print(f"note: {printable(note)}")
     print(
         f"{found.folder}: {found.shards} shards, {found.records:,} records, {found.frames:,} frames, "
         f"{found.bytes / 1e9:,.2f} GB in {found.seconds:.0f} s: "
