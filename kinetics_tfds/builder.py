@@ -269,7 +269,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
             ConfigError: the config names a class that the version does not have.
         """
         from kinetics_tfds.planning.plan import Sharding
-        from kinetics_tfds.planning.plan_inputs import plan_inputs
+        from kinetics_tfds.shards.plan_inputs import plan_inputs
 
         limits = {"num_shards": download_config.num_shards, "max_shard_bytes": download_config.max_shard_size}
         if limits["max_shard_bytes"] == tfds.download.DownloadConfig().max_shard_size:

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator
 
-from kinetics_tfds.clips.media import read_content
+from kinetics_tfds.clips.content import read_content
 from kinetics_tfds.decode.types import (
     DecodedClip,
     DecodeFailure,

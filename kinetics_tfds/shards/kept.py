@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 from etils import epath
 
 from kinetics_tfds import frame_table, tfrecord
-from kinetics_tfds.clips.media import MediaContent, read_content
+from kinetics_tfds.clips.content import read_content
+from kinetics_tfds.clips.media import MediaContent
 from kinetics_tfds.decode.types import DecodedClip, DecodeFailure
 from kinetics_tfds.errors import WorkerError
 from kinetics_tfds.parquet import open_parquet, parquet_writer

@@ -33,7 +33,7 @@ class ClipReport:
         bytes: size of the serialised record.
         digest: blake2b of the serialised record, 32 hexadecimal digits.
         media_bytes: size of the clip's file; 0 where a failure may not repeat itself.
-        media_digest: of the file's content (`clips.media.read_content`), empty likewise.
+        media_digest: of the file's content (`clips.content.read_content`), empty likewise.
     """
 
     state: ClipState

@@ -109,7 +109,9 @@ class WorkerProcess:
                 if left <= 0 or abandoned():
                     raise TimeoutError
             return self._connection.recv_bytes()
-        except (EOFError, ConnectionError):
+        except TimeoutError:
+            raise
+        except (EOFError, OSError):  # also half of an answer
             raise DiedError(self._reap()) from None
 
     def _suspended(self) -> bool:

@@ -73,7 +73,7 @@ def test_a_task_over_its_limits_fails_and_the_others_do_not(pool):
 
 # Functions of a module that workers can import, with effects that outlive them.
 TASKS = """
-import os, pathlib, signal, time
+import multiprocessing.connection, os, pathlib, signal, struct, time
 
 def ended_at_first(folder, number):
     tries = pathlib.Path(folder, f"tries-{number}")
@@ -84,6 +84,19 @@ def ended_at_first(folder, number):
 
 def always_killed():
     os.kill(os.getpid(), signal.SIGKILL)
+
+def killed_while_it_answers_at_first(folder):
+    seen = pathlib.Path(folder, "seen")
+    if not seen.exists():
+        seen.touch()
+
+        def send_half(self, data):
+            os.write(self.fileno(), struct.pack("!i", len(data)) + data[: len(data) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        multiprocessing.connection.Connection._send_bytes = send_half
+        return None
+    return "whole"
 
 def short_of_memory_at_first(folder):
     if not (seen := pathlib.Path(folder, "seen")).exists():
@@ -142,6 +155,11 @@ def test_a_task_whose_worker_was_killed_is_tried_again(tasks, tmp_path, number):
     with WorkerPool(2, memory_bytes=MEMORY) as pool:
         tries = pool.run(tasks.ended_at_first, str(tmp_path), int(number), seconds=60)
     assert tries == (1 if number == signal.SIGTERM else 2)  # workers leave SIGTERM to their owner
+
+
+def test_a_task_whose_worker_is_killed_while_it_answers_is_tried_again(tasks, tmp_path):
+    with WorkerPool(1, memory_bytes=MEMORY) as pool:
+        assert pool.run(tasks.killed_while_it_answers_at_first, str(tmp_path), seconds=60) == "whole"
 
 
 def test_workers_that_are_killed_again_and_again_say_nothing_of_the_task(tasks, monkeypatch):
