@@ -111,10 +111,10 @@ class Loopback:
     def add(self, path: str, body: bytes | Callable[[], bytes] = b"", *behaviours: str, **more) -> None:
         self.resources[path] = Resource(body, behaviours or ("ok",), **more)
 
-    def add_player(self, video: str, response: dict, *behaviours: str) -> None:
+    def add_player(self, video: str, response: dict, *behaviours: str, **more) -> None:
         """Answers for a video as YouTube's player API does."""
         body = json.dumps({"videoDetails": {"videoId": video, "title": "a; rm -rf $(x)/../"}, **response}).encode()
-        self.add(f"/player/{video}", body, *behaviours, content_type="application/json")
+        self.add(f"/player/{video}", body, *behaviours, content_type="application/json", **more)
 
     def seen(self, prefix: str) -> list[Request]:
         with self._lock:

@@ -8,107 +8,77 @@ request is only a warning to yt-dlp, and the error that follows no longer says w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
 
 from kinetics_tfds.acquire.outcome import Outcome, Reason, of_status, retry_after_seconds
 
-
-class _Rule(NamedTuple):
-    reason: Reason
-    texts: tuple[str, ...]
-
-
-# All in lower case with straight apostrophes, as `_fold` makes the messages. Within a part, the first that fits
+# All in lower case with straight apostrophes, as `_match` makes the messages. Within a table, the first that fits
 # decides.
-_RUN_LEVEL = (
-    _Rule(Reason.BOT_CHECK, ("confirm you're not a bot",)),
-    _Rule(Reason.CAPTCHA, ("captcha challenge",)),
-    _Rule(Reason.IP_BLOCKED, ("your ip is likely being blocked",)),
-    _Rule(Reason.RATE_LIMITED, ("rate-limited", "http error 429", "too many requests")),
-)
-_ABOUT_THE_VIDEO = (
+_RUN_LEVEL = {
+    Reason.BOT_CHECK: ("confirm you're not a bot",),
+    Reason.CAPTCHA: ("captcha challenge",),
+    Reason.IP_BLOCKED: ("your ip is likely being blocked",),
+    Reason.RATE_LIMITED: ("rate-limited", "http error 429", "too many requests"),
+}
+_ABOUT_THE_VIDEO = {
     # "blocked it in your country on copyright grounds" is a matter of region, and "account … terminated due to …
     # copyright infringement" one of the account: so copyright comes late.
-    _Rule(
-        Reason.GEO_BLOCKED,
-        (
-            "not made this video available in your country",
-            "blocked it in your country",
-            "not available in your country",
-            "not available in your region",
-            "geo restricted",
-            "geo-restricted",
-        ),
+    Reason.GEO_BLOCKED: (
+        *("not made this video available in your country", "blocked it in your country", "geo restricted"),
+        *("not available in your country", "not available in your region", "geo-restricted"),
     ),
-    _Rule(Reason.PRIVATE, ("private video", "video is private")),
-    _Rule(Reason.MEMBERS_ONLY, ("members-only", "join this channel to get access", "this channel's members")),
-    _Rule(Reason.PAYMENT_REQUIRED, ("requires payment", "purchase this", "rent this", "youtube premium")),
-    _Rule(
-        Reason.AGE_RESTRICTED,
-        ("confirm your age", "age-restricted", "inappropriate for some users", "inappropriate or offensive"),
+    Reason.PRIVATE: ("private video", "video is private"),
+    Reason.MEMBERS_ONLY: ("members-only", "join this channel to get access", "this channel's members"),
+    Reason.PAYMENT_REQUIRED: ("requires payment", "purchase this", "rent this", "youtube premium"),
+    Reason.AGE_RESTRICTED: (
+        *("confirm your age", "age-restricted", "inappropriate for some users", "inappropriate or offensive"),
     ),
-    _Rule(
-        Reason.ACCOUNT_TERMINATED,
-        (
-            "account associated with this video has been terminated",
-            "account has been terminated",
-            "closed their youtube account",
-        ),
+    Reason.ACCOUNT_TERMINATED: (
+        *("account associated with this video has been terminated", "account has been terminated"),
+        "closed their youtube account",
     ),
-    _Rule(Reason.REMOVED_BY_UPLOADER, ("has been removed by the uploader", "removed by the user")),
-    _Rule(Reason.COPYRIGHT, ("copyright claim", "copyright grounds", "copyright infringement")),
-    _Rule(
-        Reason.POLICY_VIOLATION,
-        ("removed for violating", "violates youtube's", "violated youtube's", "violation of youtube's"),
+    Reason.REMOVED_BY_UPLOADER: ("has been removed by the uploader", "removed by the user"),
+    Reason.COPYRIGHT: ("copyright claim", "copyright grounds", "copyright infringement"),
+    Reason.POLICY_VIOLATION: (
+        *("removed for violating", "violates youtube's", "violated youtube's", "violation of youtube's"),
     ),
-    _Rule(Reason.DRM, ("drm protected",)),
-    _Rule(Reason.NOT_YET, ("premieres in", "live event will begin", "check back later", "being processed")),
-    _Rule(Reason.LOGIN_REQUIRED, ("sign in", "log in", "login required", "registered users")),
-    _Rule(
-        Reason.UNAVAILABLE,
-        (
-            "video unavailable",
-            "video is not available",
-            "video is unavailable",
-            "no longer available",
-            "isn't available",
-        ),
+    Reason.DRM: ("drm protected",),
+    Reason.NOT_YET: ("premieres in", "live event will begin", "check back later", "being processed"),
+    Reason.LOGIN_REQUIRED: ("sign in", "log in", "login required", "registered users"),
+    Reason.UNAVAILABLE: (
+        *("video unavailable", "video is not available", "video is unavailable", "no longer available"),
+        "isn't available",
     ),
-)
-_TRANSIENT = (
-    _Rule(Reason.DATA_FORBIDDEN, ("http error 403",)),
-    _Rule(Reason.SERVER_ERROR, ("http error 5",)),
-    _Rule(Reason.TIMEOUT, ("timed out", "timeout")),
-    _Rule(Reason.INCOMPLETE, ("bytes read", "content too short", "more expected", "did not get any data")),
-    _Rule(
-        Reason.CONNECTION,
-        (
-            "connection",
-            "unable to connect",
-            "failed to establish",
-            "failed to resolve",
-            "name or service not known",
-            "temporary failure in name resolution",
-            "network is unreachable",
-            "remote end closed",
-            "ssl",
-            "proxy",
-        ),
+}
+_TRANSIENT = {
+    Reason.DATA_FORBIDDEN: ("http error 403",),
+    Reason.SERVER_ERROR: ("http error 5",),
+    Reason.TIMEOUT: ("timed out", "timeout"),
+    Reason.INCOMPLETE: ("bytes read", "content too short", "more expected", "did not get any data"),
+    Reason.CONNECTION: (
+        *("connection", "unable to connect", "failed to establish", "failed to resolve", "name or service not known"),
+        *("temporary failure in name resolution", "network is unreachable", "remote end closed", "ssl", "proxy"),
     ),
-    _Rule(Reason.FORMAT_UNAVAILABLE, ("requested format is not available",)),
-    _Rule(Reason.NO_FORMATS, ("no video formats found",)),
-    _Rule(Reason.UNEXPECTED, ("giving up after", "failed to extract any player response")),
-)
+    Reason.FORMAT_UNAVAILABLE: ("requested format is not available",),
+    Reason.NO_FORMATS: ("no video formats found",),
+    Reason.UNEXPECTED: ("giving up after", "failed to extract any player response"),
+}
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def classify(error: BaseException, warnings: Sequence[str] = (), *, plain_site: bool = False) -> Outcome:
+def classify(
+    error: BaseException,
+    warnings: Sequence[str] = (),
+    answers: Sequence[BaseException] = (),
+    *,
+    plain_site: bool = False,
+) -> Outcome:
     """Returns what an error of yt-dlp means for a video.
 
     Args:
         error: what `YoutubeDL` raised.
         warnings: what it warned of during the same try.
+        answers: the HTTP errors that it met: those of the player API are warnings to it, without their headers.
         plain_site: whether the page came from an ordinary server, where 404 and 410 mean gone. YouTube answers a
             watch page for every id, and a 404 on its media is an expired link.
 
@@ -120,26 +90,25 @@ def classify(error: BaseException, warnings: Sequence[str] = (), *, plain_site: 
     message = _COLOURS.sub("", str(error)).removeprefix("ERROR: ").strip()
     chain = tuple(_chain(error))
     status, retry_after = _status(chain)
+    refusals = [_status([answer]) for answer in (*answers, *chain)]
+    refusals = [(code, wait) for code, wait in refusals if code == 429 or (code == 503 and wait is not None)]
+    longest = max((wait for _, wait in refusals if wait is not None), default=None)
     for text in (message, *warnings):
         reason = _match(_RUN_LEVEL, text)
         if reason is not None:
-            return Outcome(reason, message if text is message else f"{message} (after: {text})", retry_after)
-    if status == 429:
-        return Outcome(Reason.RATE_LIMITED, message, retry_after)
+            return Outcome(reason, message if text is message else f"{message} (after: {text})", longest)
+    if refusals:
+        return Outcome(Reason.RATE_LIMITED, message, longest)
     if any(type(link).__name__ == "GeoRestrictedError" for link in chain):
         return Outcome(Reason.GEO_BLOCKED, message)
     reason = _match(_ABOUT_THE_VIDEO, message)
     if reason is not None:
         return Outcome(reason, message)
-    if status is not None:
-        return _of_status(status, message, retry_after, plain_site)
-    return Outcome(_by_text(message, warnings, chain), message)
-
-
-def _of_status(status: int, message: str, retry_after: float | None, plain_site: bool) -> Outcome:
-    if not plain_site and status in (403, 404, 410, 416):
+    if status is not None and not plain_site and status in (403, 404, 410, 416):
         return Outcome(Reason.DATA_FORBIDDEN, message)
-    return of_status(status, message, retry_after)
+    if status is not None:
+        return of_status(status, message, retry_after)
+    return Outcome(_by_text(message, warnings, chain), message)
 
 
 def _by_text(message: str, warnings: Sequence[str], chain: Sequence[BaseException]) -> Reason:
@@ -157,13 +126,9 @@ def _by_text(message: str, warnings: Sequence[str], chain: Sequence[BaseExceptio
     return Reason.UNEXPECTED
 
 
-def _match(rules: Sequence[_Rule], text: str) -> Reason | None:
-    folded = _fold(text)
-    return next((rule.reason for rule in rules if any(words in folded for words in rule.texts)), None)
-
-
-def _fold(text: str) -> str:
-    return text.lower().replace("’", "'").replace("‘", "'")
+def _match(table: Mapping[Reason, Sequence[str]], text: str) -> Reason | None:
+    folded = text.lower().replace("’", "'").replace("‘", "'")
+    return next((reason for reason, texts in table.items() if any(words in folded for words in texts)), None)
 
 
 def _expected(chain: Sequence[BaseException]) -> bool:

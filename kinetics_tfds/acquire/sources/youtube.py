@@ -8,18 +8,17 @@ program, which turns every HTTP error into the same exit code.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import pathlib
 import random
-import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kinetics_tfds.acquire.outcome import Outcome, Reason
-from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit
+from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit, group_units
 from kinetics_tfds.acquire.sources.classify import classify
-from kinetics_tfds.acquire.store.clip_store import disk_full
+from kinetics_tfds.acquire.sources.cookies import renewed_cookies
+from kinetics_tfds.acquire.sources.download import disk_full
 from kinetics_tfds.annotations.clip import VIDEO_ID, Clip
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError, ConfigError
@@ -44,10 +43,11 @@ class YouTube:
         format: yt-dlp's format selection. The default takes the picture that suits `format_sort` best and the sound
             beside it, or else one file with both. A `+` makes yt-dlp merge them, which needs an ffmpeg program.
         format_sort: yt-dlp's sorting; `res` is the smaller side.
-        cookies: a Netscape cookies file; a copy is used, so several workers do not spoil it.
+        cookies: a Netscape cookies file. Downloads use copies of it; cookies that the site renews are written back.
         proxy: URL of a proxy.
         max_bytes_per_second: bandwidth of one download.
-        extractor_args: as yt-dlp's library takes them: `{youtube: {player_client: [tv]}}`.
+        extractor_args: as yt-dlp's library takes them: `{youtube: {player_client: [tv]}}`; a single text will do for a
+            list of one.
         js_runtimes: as yt-dlp's library takes them: `{deno: {}, node: {path: /usr/bin/node}}`. Without a runtime,
             videos may seem unavailable that are not.
         plugin_dirs: folders of yt-dlp plugins; `default` means those that yt-dlp finds by itself. None are loaded
@@ -96,34 +96,33 @@ class YouTube:
 
     def plan(self, clips: Iterable[Clip], context: PlanContext) -> Iterator[Unit | FetchFailure]:
         """Yields one unit a video."""
-        by_video = sorted(clips, key=lambda clip: clip.youtube_id)
-        for video, group in itertools.groupby(by_video, key=lambda clip: clip.youtube_id):
-            if not VIDEO_ID.fullmatch(video):
+        for unit in group_units(((clip.youtube_id, clip) for clip in clips), context):
+            if not VIDEO_ID.fullmatch(unit.key):
                 raise AcquireError(
-                    f"{video!r} is no video id.",
+                    f"{unit.key!r} is no video id.",
                     "Put the annotation file right: an id is 11 of A-Z, a-z, 0-9, - and _.",
                 )
-            yield Unit(video, tuple(group))
+            yield unit
 
     def fetch(self, unit: Unit, context: FetchContext) -> Iterator[Fetched | FetchFailure]:
         """Downloads one video."""
-        import yt_dlp
-
         load_plugins(self.plugin_dirs)
-        log = _Log(context)
+        log = _Log()
         url = self.url.format(youtube_id=unit.key)
         context.check()
         try:
-            options: Any = self._options(context, log)
-            with yt_dlp.YoutubeDL(options, auto_init=False) as downloader:
-                downloader.add_info_extractor(self._extractor())
-                info = downloader.extract_info(url)
+            with renewed_cookies(self.cookies, context) as cookiefile:
+                options = self._options(context, log) | {"cookiefile": cookiefile} | dict(self.options)
+                with _downloader(options, log) as downloader:
+                    downloader.add_info_extractor(self._extractor())
+                    info = downloader.extract_info(url)
         except AcquireError:
             raise
         except Exception as error:  # whatever an extractor meets in a page, the video is not the run
             if "[Errno 28]" in str(error):
-                raise disk_full(str(context.scratch), shutil.disk_usage(context.scratch).free, 0) from error
-            yield FetchFailure(unit.clips, classify(error, log.warnings, plain_site=self.url != _WATCH))
+                raise disk_full(context.scratch) from error
+            plain_site = self.url != _WATCH
+            yield FetchFailure(unit.clips, classify(error, log.warnings, log.answers, plain_site=plain_site))
             return
         yield _result(unit, info or {}, log, url)
 
@@ -149,7 +148,7 @@ class YouTube:
             context.check()
             return random.uniform(0.5, 1.0) * min(2.0**n, 30.0)
 
-        options: dict[str, Any] = {
+        return {
             "format": self.format,
             "format_sort": list(self.format_sort),
             "merge_output_format": "mp4",
@@ -174,18 +173,13 @@ class YouTube:
             "color": "never",
             "logger": log,
             "progress_hooks": [progress],
-            "extractor_args": {key: dict(value) for key, value in self.extractor_args.items()},
+            "extractor_args": {
+                name: {key: [value] if isinstance(value, str) else value for key, value in arguments.items()}
+                for name, arguments in self.extractor_args.items()
+            },
+            "proxy": self.proxy,
             "js_runtimes": {key: dict(value or {}) for key, value in self.js_runtimes.items()},
         }
-        return options | self._access(context) | dict(self.options)
-
-    def _access(self, context: FetchContext) -> dict[str, Any]:
-        access: dict[str, Any] = {}
-        if self.proxy is not None:
-            access["proxy"] = self.proxy
-        if self.cookies is not None:
-            access["cookiefile"] = str(_copy_cookies(self.cookies, context.scratch))
-        return access
 
 
 class _TooLargeError(Exception):
@@ -195,10 +189,10 @@ class _TooLargeError(Exception):
 class _Log:
     """yt-dlp's logger: keeps warnings for judging an error, and lets nothing reach the terminal."""
 
-    def __init__(self, context: FetchContext) -> None:
+    def __init__(self) -> None:
         self.warnings: list[str] = []
         self.lines: list[str] = []
-        self._context = context
+        self.answers: list[BaseException] = []  # HTTP errors
 
     def debug(self, message: str) -> None:
         # yt-dlp's plain lines come this way as well.
@@ -220,17 +214,20 @@ def _refuse_live(info: Mapping[str, Any], *unused: Any, **also_unused: Any) -> s
     return "live" if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming") else None
 
 
-def _copy_cookies(cookies: pathlib.Path, scratch: pathlib.Path) -> pathlib.Path:
-    copy = scratch / "cookies"
-    try:
-        shutil.copyfile(cookies, copy)
-    except OSError as error:
-        raise AcquireError(
-            f"The cookies file {str(cookies)!r} cannot be read: {error.strerror or error}.",
-            "Export it again in Netscape format, or take `cookies` out of the config.",
-        ) from error
-    copy.chmod(0o600)
-    return copy
+def _downloader(options: Any, log: _Log) -> Any:
+    import yt_dlp
+
+    class Downloader(yt_dlp.YoutubeDL):
+        """Notes the HTTP errors that extractors make warnings of."""
+
+        def urlopen(self, req: Any) -> Any:
+            try:
+                return super().urlopen(req)
+            except yt_dlp.networking.exceptions.HTTPError as error:
+                log.answers.append(error)
+                raise
+
+    return Downloader(options, auto_init=False)
 
 
 def _result(unit: Unit, info: Mapping[str, Any], log: _Log, url: str) -> Fetched | FetchFailure:

@@ -9,7 +9,7 @@ from acquire.loopback import Loopback
 from media import make_video
 
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
-from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, StoppedError, Unit
+from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, StoppedError, Unit
 from kinetics_tfds.acquire.sources.youtube import YouTube
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.errors import AcquireError, ConfigError
@@ -165,6 +165,8 @@ def test_an_answer_for_another_video_means_a_blocked_address(server, tmp_path):
     ("behaviour", "reason"),
     [
         ("429:7", Reason.RATE_LIMITED),
+        ("503:7", Reason.RATE_LIMITED),
+        ("429:Fri, 31 Dec 2999 23:59:59 GMT", Reason.RATE_LIMITED),
         ("503", Reason.SERVER_ERROR),
         ("reset", Reason.CONNECTION),
         ("stall:5", Reason.TIMEOUT),
@@ -175,6 +177,8 @@ def test_a_player_api_that_fails(server, tmp_path, behaviour, reason):
     result = fetch(youtube(server, timeout=0.5 if "stall" in behaviour else 20.0), tmp_path)
     assert isinstance(result, FetchFailure)
     assert result.outcome.reason is reason, result.outcome
+    wait = {"7": 7, "Fri, 31 Dec 2999 23:59:59 GMT": 86400}  # a day at most
+    assert result.outcome.retry_after == wait.get(behaviour.partition(":")[2] if "stall" not in behaviour else "")
 
 
 def test_a_video_that_plays(server, tmp_path, media):
@@ -338,17 +342,42 @@ def test_a_stopping_run_ends_the_download(server, tmp_path, media):
         fetch(youtube(server), tmp_path, check=check)
 
 
+COOKIES = "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tcolour\tblue\n"
+
+
 def test_cookies_are_used_from_a_copy(server, tmp_path, media):
     cookies = tmp_path / "cookies.txt"
-    text = "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tcolour\tblue\n"
-    cookies.write_text(text)
+    cookies.write_text(COOKIES)
     server.add_player(VIDEO, playable(server))
     server.add("/media/18", media)
-    (tmp_path / "scratch").mkdir()
     assert isinstance(fetch(youtube(server, cookies=cookies), tmp_path / "scratch"), Fetched)
-    assert cookies.read_text() == text
+    assert cookies.read_text() == COOKIES
+    assert any(headers.get("Cookie") == "colour=blue" for headers in server.headers)
     with pytest.raises(AcquireError, match="cookies file"):
         fetch(youtube(server, cookies=tmp_path / "absent"), tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("behaviour", ["ok", "403"])
+def test_cookies_that_the_site_renews_are_written_back(server, tmp_path, media, behaviour):
+    cookies = tmp_path / "cookies.txt"
+    cookies.write_text(COOKIES + "127.0.0.1\tFALSE\t/\tFALSE\t0\tsize\tsmall\n")
+    cookies.chmod(0o640)
+    answer = playable(server)
+    server.add_player(VIDEO, answer, headers={"Set-Cookie": "colour=red; Path=/; Max-Age=9000"})
+    server.add("/media/18", media, behaviour)
+
+    def meanwhile(path):
+        """Another worker renews another cookie."""
+        if path == "/media/18":
+            cookies.write_text(cookies.read_text().replace("small", "large"))
+
+    server.override = meanwhile
+    fetch(youtube(server, cookies=cookies), tmp_path / "scratch", cache=tmp_path)
+    assert [line.split("\t")[5:] for line in cookies.read_text().splitlines() if "127" in line] == [
+        ["colour", "red"],
+        ["size", "large"],
+    ]
+    assert cookies.stat().st_mode & 0o777 == 0o640
 
 
 def test_no_plugin_and_no_configuration_of_the_user(server, tmp_path, media, monkeypatch):
@@ -361,12 +390,15 @@ def test_no_plugin_and_no_configuration_of_the_user(server, tmp_path, media, mon
     assert server.seen("/player") == []
 
 
+CONTEXT = PlanContext("kinetics600", pathlib.Path())
+
+
 def test_plan_groups_by_video():
     clips = [Clip(Split.TRAIN, "b" * 11, 1, 11), *CLIPS, Clip(Split.TRAIN, "b" * 11, 30, 40)]
-    units = list(YouTube().plan(clips, None))  # type: ignore[arg-type]
-    assert [(unit.key, len(unit.clips)) for unit in units] == [(VIDEO, 2), ("b" * 11, 2)]
+    units = [unit for unit in YouTube().plan(clips, CONTEXT) if isinstance(unit, Unit)]
+    assert [(unit.key, len(unit.clips)) for unit in units] == [("b" * 11, 2), (VIDEO, 2)]
     with pytest.raises(AcquireError, match="no video id"):
-        list(YouTube().plan([Clip(Split.TRAIN, "$(reboot)", 0, 10)], None))  # type: ignore[arg-type]
+        list(YouTube().plan([Clip(Split.TRAIN, "$(reboot)", 0, 10)], CONTEXT))
 
 
 @pytest.mark.parametrize(
