@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import pathlib
@@ -12,6 +13,8 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import yaml
+from acquire.loopback import Loopback
 from clip_folder import make_clip_folder
 from extensions import FileChange, read_example
 from media import make_video
@@ -101,6 +104,35 @@ def test_an_augmentation(repo, tree, tmp_path):
     )
     told = run(tree, "python", "-c", code, cwd=tmp_path).splitlines()[-1]
     assert told == "RandomGrey(prob=0.5) [False, True]", "some clips are grey, some red"
+
+
+def test_an_acquiring_source(repo, tree, tmp_path):
+    extend(repo, tree, "An acquiring source")
+    videos = {name: make_video(tmp_path / f"{name}.mp4", seconds=6, fps=10, width=64, height=48) for name in "ab"}
+    (tmp_path / "kinetics600_val.csv").write_text(
+        "label,youtube_id,time_start,time_end,split\n"
+        "archery,aaaaaaaaaaa,1,3,val\narchery,aaaaaaaaaaa,3,5,val\narchery,bbbbbbbbbbb,0,2,val\n"
+    )
+    with Loopback() as server:
+        server.add("/yt/aaaaaaaaaaa", videos["a"].read_bytes())
+        config = yaml.safe_load((tree / "configs/acquire/wayback.yaml").read_text())
+        config["sources"][0] |= {"url": f"{server.url}/yt", "rate_limit": {"concurrency": 2}}
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | {"min_free_gb": 0.01, "state": "state"}))
+        run(
+            *(tree, "python", "-m", "beam_pipelines.acquire", "--dataset=kinetics600", "--split=validation"),
+            *("--store=store", "--config=config.yaml", "--annotations=kinetics600_val.csv"),
+            cwd=tmp_path,
+        )
+    code = (
+        "from kinetics_tfds.acquire.ledger.ledger import read_ledger\n"
+        "from kinetics_tfds.acquire.store.clip_store import open_store\n"
+        "print([(a.clip.id, str(a.reason), a.source) for a in read_ledger(open_store('store'))])"
+    )
+    assert sorted(ast.literal_eval(run(tree, "python", "-c", code, cwd=tmp_path).splitlines()[-1])) == [
+        ("aaaaaaaaaaa_000001_000003", "stored", "wayback"),
+        ("aaaaaaaaaaa_000003_000005", "stored", "wayback"),
+        ("bbbbbbbbbbb_000000_000002", "gone", "wayback"),
+    ]
 
 
 def test_a_record_field(repo, tree, tmp_path):

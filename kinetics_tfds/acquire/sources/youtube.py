@@ -46,8 +46,8 @@ class YouTube:
         cookies: a Netscape cookies file. Downloads use copies of it; cookies that the site renews are written back.
         proxy: URL of a proxy.
         max_bytes_per_second: bandwidth of one download.
-        extractor_args: as yt-dlp's library takes them: `{youtube: {player_client: [tv]}}`; a single text will do for a
-            list of one.
+        extractor_args: as yt-dlp's library takes them: `{youtube: {player_client: [tv]}}`; a text is split at its
+            commas, as on yt-dlp's command line.
         js_runtimes: as yt-dlp's library takes them: `{deno: {}, node: {path: /usr/bin/node}}`. Without a runtime,
             videos may seem unavailable that are not.
         plugin_dirs: folders of yt-dlp plugins; `default` means those that yt-dlp finds by itself. None are loaded
@@ -174,7 +174,7 @@ class YouTube:
             "logger": log,
             "progress_hooks": [progress],
             "extractor_args": {
-                name: {key: [value] if isinstance(value, str) else value for key, value in arguments.items()}
+                name: {key: value.split(",") if isinstance(value, str) else value for key, value in arguments.items()}
                 for name, arguments in self.extractor_args.items()
             },
             "proxy": self.proxy,
