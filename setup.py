@@ -16,9 +16,11 @@ INSTALL = [
     "etils[epath]>=1.14,<2",
     "fsspec>=2026.1",  # lists and clips in buckets; calendar versions, no upper bound
     "google-crc32c>=1.6,<2",  # kinetics verify
+    "imagehash>=4.3,<5",  # kinetics inspect
     "matplotlib>=3.10,<4",  # kinetics coverage --png
     "numpy>=2.1,<2.5",
     "opencv-python-headless>=5.0,<5.1",
+    "pillow>=12,<13",  # kinetics inspect
     "pyarrow>=20,<26",
     "pydantic>=2.12,<3",
     "pyyaml>=6,<7",
@@ -76,7 +78,6 @@ EXTRAS = {
         "ruff==0.17.6",
         "vulture>=2.16,<3",
         "webdataset>=1.0.2,<1.1",
-        "pillow>=12,<13",  # the contact sheet of examples/demo.py; what RandAugment is tested against
         "pre-commit>=4,<5",
     ],
 }

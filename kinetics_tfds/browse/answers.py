@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import json
 import wave
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kinetics_tfds.browse.clip_table import SORTS, Query
 from kinetics_tfds.browse.collection import Collection, StoredClip
+from kinetics_tfds.browse.media_file import is_playable
 from kinetics_tfds.errors import BrowseError
 
 MOST_CLIPS = 200  # on one page
@@ -76,7 +78,9 @@ def card(collection: Collection, row: int) -> dict[str, Any]:
     table = collection.table
     values = {name: table.rows[name][row].as_py() for name in table.rows.column_names}
     facets = {name: table.value(name, row) for name in ("label", "split", "state", "reason", "source")}
-    return {"row": row, "key": f"{facets['split']}/{values['id']}", **values, **facets, "flags": table.flags_of(row)}
+    playable = values["path"] is not None and is_playable(values["path"])
+    key = f"{facets['split']}/{values['id']}"
+    return {"row": row, "key": key, **values, **facets, "flags": table.flags_of(row), "playable": playable}
 
 
 def describe_clip(collection: Collection, key: str) -> dict[str, Any]:
@@ -100,6 +104,7 @@ def describe_clip(collection: Collection, key: str) -> dict[str, Any]:
         "columns": collection.row(row),
         "siblings": [card(collection, each) for each in siblings[:MOST_CLIPS]],
         "youtube": f"https://www.youtube.com/watch?v={clip['youtube_id']}&t={int(clip['time_start'])}s",
+        "alike": [card(collection, each) for each in _rows(collection, collection.alike(row))],
         "record": None,
         "problem": None,
         "media": None,
@@ -116,8 +121,18 @@ def describe_clip(collection: Collection, key: str) -> dict[str, Any]:
         found["problem"] = record
     media = collection.media(row)
     if media is not None:
-        found["media"] = {"name": media.path.rpartition("/")[2], "start": media.start, "end": media.end}
+        name = media.path.rpartition("/")[2]
+        found["media"] = {"name": name, "start": media.start, "end": media.end, "playable": is_playable(name)}
     return found
+
+
+def _rows(collection: Collection, keys: Iterable[str]) -> Iterator[int]:
+    """Yields the rows of the clips with these keys, as far as there are any."""
+    for key in itertools.islice(keys, MOST_CLIPS):
+        split, _, clip_id = key.partition("/")
+        row = collection.table.find(split, clip_id)
+        if row is not None:
+            yield row
 
 
 def parse_mark(body: bytes) -> tuple[str, bool]:

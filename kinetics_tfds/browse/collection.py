@@ -70,6 +70,10 @@ class Collection(Protocol):
         """Returns the record of a clip, what is wrong with it in words, or None where the collection has no records."""
         ...
 
+    def alike(self, row: int) -> Sequence[str]:
+        """Returns the keys of clips that show the same, as far as that is known."""
+        ...
+
     def media(self, row: int) -> MediaPath | None:
         """Returns the media file of a clip, None where there is none."""
         ...

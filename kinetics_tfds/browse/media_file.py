@@ -20,7 +20,14 @@ _TYPES = {
     ".mkv": "video/webm",  # likewise: both are Matroska
     ".avi": "video/x-msvideo",
 }
+_NOT_PLAYED = frozenset({".avi", ".mpg"})
 _MOST_REMOTE_BYTES = 64 << 20
+
+
+def is_playable(path: str) -> bool:
+    """Returns whether browsers may be able to play a file, by its name."""
+    suffix = os.path.splitext(path)[1].lower()
+    return suffix in _TYPES and suffix not in _NOT_PLAYED
 
 
 def send_media(media: MediaPath) -> Response:

@@ -6,16 +6,19 @@ import functools
 import math
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from etils import epath
 from tensorflow_datasets.proto import tf_example_pb2
 
 from kinetics_tfds.browse.clip_table import SCHEMA, ClipTable
 from kinetics_tfds.browse.collection import MediaPath, StoredClip
+from kinetics_tfds.inspection.flags import Flag
+from kinetics_tfds.inspection.report import read_inspection
 from kinetics_tfds.parquet import open_parquet
 from kinetics_tfds.prepared.dataset import Prepared, open_prepared
 from kinetics_tfds.shards import manifest
@@ -45,10 +48,30 @@ class PreparedDataset:
         rows = manifest.read_manifest(folder, [*columns, "shard", "index"])
         self._shard, self._index = (rows[name].fill_null(-1).to_numpy() for name in ("shard", "index"))
         rows = rows.select(columns).append_column("source", pa.repeat(pa.scalar(""), rows.num_rows))
-        self.table = ClipTable(rows)
+        self._alike: dict[str, list[str]] = {}
+        self.table = ClipTable(rows, self._read_flags(rows))
         self._manifest = open_parquet(self._prepared.folder / manifest.FILE_NAME)
         self._reading = threading.Lock()  # a ParquetFile serves one thread at a time
         self._record = functools.lru_cache(maxsize=_RECORDS_KEPT)(self._read_record)
+
+    def _read_flags(self, rows: pa.Table) -> dict[str, np.ndarray]:
+        """Returns, by quality flag, bool [N]: the rows that have it; none where the dataset was not inspected."""
+        inspected = read_inspection(self._prepared.folder)
+        if inspected is None:
+            return {}
+        found = inspected.to_pylist()
+        self._alike = {f"{row['split']}/{row['id']}": row["duplicate_of"] for row in found}
+        keys = pc.binary_join_element_wise(rows["split"], rows["id"], "/")
+        flags = {}
+        for flag in Flag:
+            flagged = [f"{row['split']}/{row['id']}" for row in found if flag in row["flags"]]
+            if flagged:
+                flags[str(flag)] = pc.is_in(keys, pa.array(flagged)).to_numpy(zero_copy_only=False)
+        return flags
+
+    def alike(self, row: int) -> Sequence[str]:
+        """Returns the keys of the clip's near-duplicates, as `kinetics inspect` found them."""
+        return self._alike.get(f"{self.table.value('split', row)}/{self.table.rows['id'][row].as_py()}", ())
 
     def facts(self) -> Mapping[str, Any]:
         """Returns the settings that the dataset was built with."""

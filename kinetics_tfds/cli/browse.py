@@ -22,6 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data_dir", help="the root of datasets (default: TFDS's)")
     parser.add_argument(
+        "--annotations",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="lists of a version, or of a folder without any",
+    )
+    parser.add_argument("--kinetics_version", metavar="NAME", help="of a folder whose lists do not tell it")
+    parser.add_argument(
         "--marks", metavar="FILE", help="where marked videos are written (default: NAME-marks.txt, here)"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
@@ -39,11 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serves the page until Ctrl-C; returns 0."""
     from kinetics_tfds.browse.marks import Marks
-    from kinetics_tfds.browse.prepared_dataset import PreparedDataset
+    from kinetics_tfds.browse.open_collection import open_collection
     from kinetics_tfds.browse.serve import serve
-    from kinetics_tfds.prepared.dataset import find_prepared
 
-    collection = PreparedDataset(find_prepared(args.what, args.data_dir))
+    collection = open_collection(args.what, args.data_dir, args.annotations, args.kinetics_version)
     marks = Marks(args.marks or default_marks(collection.title))
     serve(collection, marks, args.host, args.port, tuple(args.allow_host), open_browser=not args.no_open)
     return 0

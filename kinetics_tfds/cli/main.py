@@ -23,7 +23,7 @@ from kinetics_tfds.errors import KineticsError, UsageError
 # TAKES_BEAM_OPTIONS, run(args, options) gets Beam's options too, None where none are given. Modules are imported when
 # asked for: most commands need no TensorFlow, and none needs another's imports.
 COMMANDS: tuple[str, ...] = (
-    *("build", "plan", "verify", "stats", "browse", "export", "prune", "bench"),
+    *("build", "plan", "verify", "stats", "inspect", "browse", "export", "prune", "bench"),
     *("coverage", "doctor", "snapshot", "overlap", "diff", "gone"),
 )
 

@@ -159,18 +159,23 @@ def _from_folder(what: str, version: str | None) -> ClipSet:
     lists = find_lists([what])
     if not listing.media and lists:
         return _from_lists(what, lists, version)
-    kinetics = _version_of(what, version, lists)
+    kinetics = version_of_lists(what, version, lists)
     store = open_store(what, create=False)
     rows = read_rows(kinetics, store, keep=False)
     return from_entries(what, "store", take_snapshot(rows.clips, store, kinetics))
 
 
 def _from_lists(what: str, files: Sequence[str], version: str | None) -> ClipSet:
-    rows = read_one_version(_version_of(what, version, files), files)
+    rows = read_one_version(version_of_lists(what, version, files), files)
     return ClipSet(what, "lists", _by_key(rows.clips))
 
 
-def _version_of(what: str, version: str | None, lists: Sequence[str]) -> KineticsVersion:
+def version_of_lists(what: str, version: str | None, lists: Sequence[str]) -> KineticsVersion:
+    """Returns the version that is named, or that a folder's or its lists' names tell.
+
+    Raises:
+        ClipSetError: they tell none, or several.
+    """
     if version is not None:
         return get_version(version)
     paths = (what, *lists)

@@ -218,7 +218,7 @@ def damaged(prepared, tmp_path) -> pathlib.Path:
 
 
 def test_a_damaged_record_is_shown_as_damaged(damaged: pathlib.Path, tmp_path) -> None:
-    shards = sorted(damaged.glob("*train*tfrecord*"))
+    shards = sorted(damaged.glob("kinetics600-train.tfrecord-*"))
     data = bytearray(shards[0].read_bytes())
     data[len(data) // 2] ^= 0xFF
     shards[0].write_bytes(data)
