@@ -68,9 +68,10 @@ def inspect_clip(frames: Sequence[bytes], source_width: int, source_height: int)
         What was found; None where a frame does not decode.
     """
     lumas = [cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_2) for frame in frames]
-    if not lumas or any(luma is None or luma.shape != lumas[0].shape for luma in lumas):
+    intact = [luma for luma in lumas if luma is not None]
+    if not intact or len(intact) < len(lumas) or len({luma.shape for luma in intact}) > 1:
         return None
-    clip = np.stack(lumas)
+    clip = np.stack(intact)
     flags = _picture_flags(clip)
     if 0 < min(source_width, source_height) < _TINY_SIDE:
         flags.append(Flag.TINY)
