@@ -8,7 +8,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from kinetics_tfds.inspection.flags import inspect_clip, sampled_indices
 from kinetics_tfds.prepared.dataset import Prepared, open_prepared
-from kinetics_tfds.prepared.records import read_records
+from kinetics_tfds.shards.records import read_records
 
 
 def inspect_shard(prepared: Prepared | str, split: str, number: int) -> dict[str, Any]:
