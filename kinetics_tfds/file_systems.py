@@ -138,7 +138,12 @@ def writing(target: epath.Path, scratch: epath.Path | None = None, prefix: str =
     with tempfile.TemporaryDirectory(prefix="kinetics-upload-") as folder:
         temporary = epath.Path(folder) / target.name
         yield temporary
-        with_retries("write", target, lambda: temporary.copy(target, overwrite=True))
+        with_retries("write", target, _upload, temporary, target)
+
+
+def _upload(local: epath.Path, target: epath.Path) -> None:
+    with local.open("rb") as source, target.open("wb") as file:  # `copy` would ask for the target four times first
+        shutil.copyfileobj(source, file, 1 << 20)
 
 
 def _rename(temporary: epath.Path, target: epath.Path) -> None:
