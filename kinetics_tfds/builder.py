@@ -58,6 +58,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
 """
 
     def __init__(self, **kwargs: Any) -> None:
+        check_data_dir(kwargs.get("data_dir") or "")
         super().__init__(**kwargs)
         from kinetics_tfds.shards import commit
 
@@ -140,7 +141,6 @@ the official ones are downloaded where there are none. Without clips: --config=s
             )
             commit.remove_staging(self.data_path)
         else:
-            check_data_dir(self.data_path)
             if file_format:
                 self.info.set_file_format(file_format, override=True)
             with lock.build_run(self.data_path) as run:
@@ -154,7 +154,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
         from kinetics_tfds.shards.summary import format_table
 
         assert self.info.file_format is not None
-        write.check_file_format(self.info.file_format.value)
+        write.check_file_format(self.info.file_format.value, self.data_path)
         plans, media_root = self._plan_build(dl_manager, download_config)
         identity = self._identity(plans, self.info.file_format.value)
         earlier = self.predecessor

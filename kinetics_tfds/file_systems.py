@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from kinetics_tfds.errors import ConfigError
-from kinetics_tfds.retrying import with_retries
+from kinetics_tfds.retrying import Failure, classify, with_retries
 
 if TYPE_CHECKING:
     from etils import epath
+
+T = TypeVar("T")
 
 _AT_ONCE = 16  # requests
 
@@ -89,10 +92,7 @@ def list_names(folder: epath.Path) -> list[str]:
             return os.listdir(folder)
         return [path.name for path in folder.iterdir()]
 
-    try:
-        return with_retries("list", folder, names)
-    except FileNotFoundError:
-        return []
+    return _if_it_exists("list", folder, names) or []
 
 
 def read_text(path: epath.Path) -> str:
@@ -165,8 +165,27 @@ def remove_file(path: epath.Path) -> None:
 
 def remove_tree(folder: epath.Path) -> None:
     """Removes a folder with all in it, if it exists."""
-    with contextlib.suppress(FileNotFoundError):
-        with_retries("remove", folder, folder.rmtree)
+    _if_it_exists("remove", folder, folder.rmtree)
+
+
+def _if_it_exists(action: str, folder: epath.Path, function: Callable[[], T]) -> T | None:
+    """Returns what a function of a folder does, None where the folder does not exist.
+
+    TensorFlow says so of any folder that it cannot ask for, whatever the reason.
+    """
+
+    def call() -> T | None:
+        try:
+            return function()
+        except Exception as error:
+            if classify(error) is not Failure.MISSING:
+                raise
+        with contextlib.suppress(FileNotFoundError):
+            folder.stat()
+            raise OSError(errno.EAGAIN, f"{folder} exists, and cannot be read")
+        return None
+
+    return with_retries(action, folder, call)
 
 
 def for_each(action: Callable[[Any], object], items: Iterable[Any]) -> None:

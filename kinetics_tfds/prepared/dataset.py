@@ -23,6 +23,7 @@ from tensorflow_datasets.core import constants, file_adapters, naming
 from kinetics_tfds.annotations.versions import VERSIONS
 from kinetics_tfds.config import DEFAULT_CONFIG
 from kinetics_tfds.errors import VerifyError
+from kinetics_tfds.file_systems import check_data_dir
 from kinetics_tfds.planning.fingerprint import BuildIdentity
 from kinetics_tfds.shards import checksums, commit
 from kinetics_tfds.shards.manifest import read_manifest
@@ -169,7 +170,10 @@ def find_prepared(name: str, data_dir: str | None = None) -> epath.Path:
 
     Raises:
         VerifyError: nothing is prepared under that name.
+        ConfigError: TensorFlow has no file system for the URL.
     """
+    check_data_dir(name)
+    check_data_dir(data_dir or "")
     if is_prepared_folder(name):
         return epath.Path(name)
     match = re.fullmatch(r"(?P<dataset>\w+)(/(?P<config>[\w.-]+))?(:(?P<version>\d+\.\d+\.\d+))?", name)
@@ -182,7 +186,8 @@ def find_prepared(name: str, data_dir: str | None = None) -> epath.Path:
     folder = root / match["dataset"] / (match["config"] or DEFAULT_CONFIG.name)
     versions = [match["version"]] if match["version"] else _versions_in(folder)
     for version in versions:
-        if commit.is_committed(folder / version):
+        # The second is for a dataset that lost the first; where a build is under way, neither exists.
+        if commit.is_committed(folder / version) or (folder / version / checksums.FILE_NAME).exists():
             return folder / version
     there = (
         sorted(child.name for child in folder.parent.iterdir() if _versions_in(child)) if folder.parent.exists() else []

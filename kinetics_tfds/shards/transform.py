@@ -17,7 +17,8 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
-from kinetics_tfds.errors import KineticsError, WorkerError
+from kinetics_tfds.errors import KineticsError, StorageError, WorkerError
+from kinetics_tfds.retrying import classify
 from kinetics_tfds.shards.progress import LIVE
 from kinetics_tfds.shards.report import ClipState
 from kinetics_tfds.shards.staging import Staging
@@ -149,7 +150,7 @@ class _WriteShard(beam.DoFn):
             _report(shared.writer.staging, error)
             return None
         except Exception as error:
-            if not _is_about_files(error):
+            if classify(error) is None:
                 raise
             _report(shared.writer.staging, _cannot_write(shared.writer.staging, error))
             return None
@@ -165,11 +166,6 @@ class _WriteShard(beam.DoFn):
         return [outcome.report.name]
 
 
-def _is_about_files(error: Exception) -> bool:
-    # TensorFlow writes the shards, and has its own classes for what the system says.
-    return isinstance(error, OSError) or type(error).__module__.startswith("tensorflow.python.framework.errors")
-
-
 def _cannot_write(staging: Staging, error: Exception) -> WorkerError:
     return WorkerError(
         f"Cannot write to {staging.data_path}: {type(error).__name__}: {str(error).strip()[:300]}",
@@ -178,7 +174,10 @@ def _cannot_write(staging: Staging, error: Exception) -> WorkerError:
 
 
 def _report(staging: Staging, error: KineticsError) -> None:
-    staging.run.write_error(error)
+    try:
+        staging.run.write_error(error)
+    except StorageError:
+        raise error from None  # Beam hands on its text at least
     staging.run.ask_to_stop()
 
 

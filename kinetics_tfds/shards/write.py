@@ -28,6 +28,7 @@ from kinetics_tfds.decode.types import (
 )
 from kinetics_tfds.errors import ConfigError, WorkerError
 from kinetics_tfds.features import RECORD_REVISION, make_features, to_example
+from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.planning.fingerprint import BuildIdentity, compare_mappings
 from kinetics_tfds.planning.plan import PlannedClip, ShardPlan
 from kinetics_tfds.shards.decoding import decode_clips
@@ -81,12 +82,17 @@ class ShardOutcome:
     decode_ms: tuple[int, ...]
 
 
-def check_file_format(name: str) -> None:
-    """Raises ConfigError for a record format that cannot be written clip by clip."""
+def check_file_format(name: str, data_path: epath.Path) -> None:
+    """Raises ConfigError for a record format that cannot be written clip by clip, or not be read where it would lie."""
     if name not in FILE_FORMATS:
         raise ConfigError(
             f"The file format {name!r} cannot be written clip by clip.",
             f"Use one of {', '.join(FILE_FORMATS)}; `tfds convert_format` makes others from a finished dataset.",
+        )
+    if name != "tfrecord" and not is_local(data_path):
+        raise ConfigError(
+            f"The file format {name!r} can be read from disks only, and {data_path} is none.",
+            "Leave out --file_format for tfrecord, or name a --data_dir on a disk or mount.",
         )
 
 

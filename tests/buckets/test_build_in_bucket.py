@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import signal
@@ -16,7 +17,10 @@ from tfds_program import program
 
 from kinetics_tfds.annotations.clip import Split
 from kinetics_tfds.config import KineticsConfig
+from kinetics_tfds.errors import ClipsError, PlanMismatchError, StorageError
 from kinetics_tfds.prepared.verify import verify_dataset
+from kinetics_tfds.shards.lock import build_run
+from kinetics_tfds.shards.run_folder import RunFolder
 
 CONFIG = KineticsConfig(name="tiny", short_side=32, fps=5.0, max_failure_rate=0.5)
 SETTINGS = '{"name": "tiny", "short_side": 32, "fps": 5.0, "max_failure_rate": 0.5}'
@@ -127,10 +131,14 @@ def restore(bucket, staged, data_dir):
     return bucket.generations(f"{data_dir}/kinetics600/tiny/1.0.0/")
 
 
+def _decoded_again(*args, **kwargs):
+    pytest.fail("a finished shard is to be written again")
+
+
 def finish(data_dir):
     """Runs the command again; nothing is left to decode."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kinetics_tfds.shards.run._run_pipeline", _interrupted)
+        patch.setattr("kinetics_tfds.shards.run._run_pipeline", _decoded_again)
         return build(f"gs://bucket/{data_dir}", "gs://bucket/clips")
 
 
@@ -176,3 +184,47 @@ def test_an_error_at_any_request_of_the_finish_loses_nothing(bucket, staged, loc
 def test_an_error_that_passes_is_not_even_seen(status, bucket, staged, local, requests_of_a_finish):
     for number in range(1, requests_of_a_finish + 1, 5):
         check_error_at(number, status, bucket, staged, local)
+
+
+def test_errors_that_pass_at_a_workers_start_stop_nothing(bucket, local):
+    with bucket.failing(503, match=r"GET .*plan\.(json|parquet)", times=2):
+        build("gs://bucket/setup", "gs://bucket/clips")
+    assert dataset(bucket, "setup") == local
+
+
+def test_a_bucket_that_may_not_be_written_names_the_right(bucket):
+    with (
+        bucket.failing(403, match=r"POST /upload/.*tfrecord", times=1000),
+        pytest.raises(
+            StorageError, match=r"Cannot write gs://bucket/refused/kinetics600/tiny/1.0.0/.*tfrecord"
+        ) as caught,
+    ):
+        build("gs://bucket/refused", "gs://bucket/clips")
+    assert "storage.objects.create" in caught.value.next_step
+
+
+def test_two_builds_in_one_bucket(bucket, local):
+    builder = tfds.builder("kinetics600", data_dir="gs://bucket/twice", config=CONFIG)
+    with build_run(builder.data_path) as run:
+        # A run of another machine: this one cannot see whether its process lives.
+        beat = json.loads((run.path / "heartbeat").read_text())
+        (run.path / "heartbeat").write_text(json.dumps({**beat, "host": "elsewhere"}))
+        with pytest.raises(PlanMismatchError, match=f"Process {os.getpid()} on elsewhere is already building"):
+            build("gs://bucket/twice", "gs://bucket/clips")
+        assert not RunFolder(run.path).asked_to_stop()
+    build("gs://bucket/twice", "gs://bucket/clips")
+    assert dataset(bucket, "twice") == local
+    assert [name for name in bucket.generations("twice/") if ".staging" in name] == []
+
+
+def test_overwriting_keeps_the_dataset_until_the_new_one_is_planned(bucket, local, tmp_path):
+    build("gs://bucket/again", "gs://bucket/clips")
+    overwrite = tfds.download.GenerateMode.REUSE_CACHE_IF_EXISTS
+    with pytest.raises(ClipsError):
+        build("gs://bucket/again", tmp_path, download_mode=overwrite)
+    assert dataset(bucket, "again") == local
+    build("gs://bucket/again", "gs://bucket/clips", num_shards=2, download_mode=overwrite)
+    names = dataset(bucket, "again")
+    assert "kinetics600-train.tfrecord-00001-of-00002" in names
+    assert "kinetics600-train.tfrecord-00001-of-00003" not in names
+    assert verify_dataset("gs://bucket/again/kinetics600/tiny/1.0.0", workers=1).problems == ()

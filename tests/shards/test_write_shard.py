@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 from clip_folder import make_clip_folder
+from etils import epath
 from shard_setup import inodes, set_up, shard_bytes
 from tensorflow_datasets.core import file_adapters
 
@@ -122,10 +123,13 @@ def test_other_versions_are_refused(folder, tmp_path):
 
 def test_formats_that_cannot_be_streamed():
     for name in write.FILE_FORMATS:
-        write.check_file_format(name)
+        write.check_file_format(name, epath.Path("DATA"))
         assert file_adapters.FileFormat.from_value(name)
     with pytest.raises(ConfigError, match="parquet"):
-        write.check_file_format("parquet")
+        write.check_file_format("parquet", epath.Path("DATA"))
+    write.check_file_format("tfrecord", epath.Path("gs://bucket/data"))
+    with pytest.raises(ConfigError, match="from disks only"):
+        write.check_file_format("array_record", epath.Path("gs://bucket/data"))
 
 
 def test_a_shard_without_a_record_can_be_read(folder, tmp_path):
