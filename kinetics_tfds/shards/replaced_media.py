@@ -6,21 +6,25 @@ import concurrent.futures
 import os
 from collections.abc import Iterable
 
+from kinetics_tfds.clips.content import read_content
+from kinetics_tfds.clips.media import MediaContent
 from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.planning.plan import ShardPlan
 from kinetics_tfds.printable import printable
+from kinetics_tfds.shards.report import ClipReport
 
 _AT_ONCE = 16  # on network file systems each question costs a round trip
 
 
-def replaced_media(shard: ShardPlan, root: str, written: float) -> list[str]:
+def replaced_media(shard: ShardPlan, clips: Iterable[ClipReport], root: str, written: float) -> list[str]:
     """Returns the paths of a shard's clips whose files were replaced, rewritten or removed since it was written.
 
-    A file's change time is what counts: it cannot be set back, by whoever moves an older file to another one's place.
-    It also moves with a file's owner and number of links, which costs a shard that is written once more.
+    Files are read only if their change time is later: it cannot be set back, by whoever moves an older file to another
+    one's place, and also moves with a file's owner and number of links.
 
     Args:
         shard: the shard.
+        clips: how each of its clips ended.
         root: the folder that the paths are relative to. Nothing is said of remote ones.
         written: when the shard's sidecar was written, seconds since 1970.
     """
@@ -28,16 +32,19 @@ def replaced_media(shard: ShardPlan, root: str, written: float) -> list[str]:
         return []
     root = os.path.expanduser(root)
 
-    def is_replaced(path: str) -> bool:
+    def is_replaced(path: str, report: ClipReport) -> bool:
+        local = os.path.join(root, *path.split("/"))
         try:
-            status = os.stat(os.path.join(root, *path.split("/")))
+            status = os.stat(local)
+            if max(status.st_ctime, status.st_mtime) <= written:
+                return False
+            return read_content(local) != MediaContent(report.media_bytes, report.media_digest)
         except OSError:
             return True
-        return max(status.st_ctime, status.st_mtime) > written
 
     paths = [planned.media.path for planned in shard.clips]
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as threads:
-        return [path for path, is_new in zip(paths, threads.map(is_replaced, paths), strict=True) if is_new]
+        return [path for path, is_new in zip(paths, threads.map(is_replaced, paths, clips), strict=True) if is_new]
 
 
 def describe_replaced(replaced: Iterable[list[str]]) -> str:

@@ -103,8 +103,11 @@ def _reports_to_keep(
     if retry_failed:
         reports = {name: report for name, report in reports.items() if not report.failures}
     finished = [shard for plan in plans.values() for shard in plan.shards() if shard.name in reports]
-    replaced = [(shard.name, replaced_media(shard, media_root, staging.report_time(shard.name))) for shard in finished]
-    if replaced := {name: paths for name, paths in replaced if paths}:
+    replaced = {
+        shard.name: replaced_media(shard, reports[shard.name].read_clips(), media_root, staging.report_time(shard.name))
+        for shard in finished
+    }
+    if replaced := {name: paths for name, paths in replaced.items() if paths}:
         print(f"kinetics: {describe_replaced(replaced.values())}.", file=sys.stderr)
         reports = {name: report for name, report in reports.items() if name not in replaced}
     for name in names - reports.keys():

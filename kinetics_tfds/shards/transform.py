@@ -48,7 +48,7 @@ class BuildOptions(PipelineOptions):
             "--retry_failed",
             action="store_true",
             default=False,
-            help="Write staged shards with failed clips again.",
+            help="Decode failed clips again: those of staged shards, or in an update of a finished dataset.",
         )
         parser.add_argument(
             "--replace",
@@ -67,12 +67,15 @@ def with_update(options: PipelineOptions | None, *, replace: bool) -> PipelineOp
 
 
 def take_update_option(options: PipelineOptions | None) -> bool:
-    """Returns whether `update` is among the options, and takes it out: Beam has it for its own jobs on Dataflow."""
+    """Returns whether the options ask for an update where there is a finished dataset: by `update` or `retry_failed`.
+
+    Takes `update` out, which Beam has for its own jobs on Dataflow.
+    """
     if options is None:
         return False
     theirs = options.view_as(GoogleCloudOptions)
     update, theirs.update = bool(theirs.update), False
-    return update
+    return update or options.view_as(BuildOptions).retry_failed
 
 
 class WriteShards(beam.PTransform):

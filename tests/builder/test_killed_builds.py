@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import psutil
@@ -62,12 +64,13 @@ def _begin(largest_file: int) -> None:
 class Build:
     """A build in a process of its own."""
 
-    def __init__(self, folder, data_dir: pathlib.Path, largest_file: int = resource.RLIM_INFINITY) -> None:
+    def __init__(self, folder, data_dir: pathlib.Path, largest_file: int = resource.RLIM_INFINITY, **env: str) -> None:
         self.top = data_dir / "kinetics600" / "killed"
         flags = ["--imports=kinetics_tfds", f"--config={CONFIG}", f"--num_shards={SHARDS}"]
         self.process = subprocess.Popen(
             program("build", "kinetics600", *flags, f"--manual_dir={folder.root}", f"--data_dir={data_dir}"),
             cwd=data_dir,
+            env={**os.environ, **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -190,3 +193,85 @@ def test_killed_at_many_random_points(folder, untouched, tmp_path, seed):
     last = Build(folder, tmp_path)
     last.end()
     check_whole(last, untouched, kept)
+
+
+# Runs first in every process of a build, and sets its clock forward by what a file says.
+CLOCK = """
+import os, time
+def _ahead(plain, factor):
+    def clock():
+        try:
+            with open(os.environ["CLOCK_FILE"]) as file:
+                ahead = int(file.read() or 0)
+        except OSError:
+            ahead = 0
+        return plain() + ahead * factor
+    return clock
+time.time, time.time_ns = _ahead(time.time, 1), _ahead(time.time_ns, 10**9)
+"""
+
+
+class Disturber:
+    """Does to a running build what a machine may do to it."""
+
+    def __init__(self, build: Build, clock: pathlib.Path, dice: random.Random) -> None:
+        self._group = psutil.Process(build.process.pid)
+        self._clock = clock
+        self._dice = dice
+
+    def act(self) -> str:
+        """Does one of these things, each of which takes less than a second, once workers are there; says which."""
+        workers = [each for each in self._group.children() if "kinetics_tfds.workers" in " ".join(each.cmdline())]
+        if not workers:
+            return "nothing"
+        what = self._dice.choices(
+            ["kill worker", "suspend worker", "suspend all", "set clock", "kill build"], [10, 5, 2, 4, 1]
+        )[0]
+        if what == "set clock":
+            self._clock.write_text(str(self._dice.choice([-3600, 0, 3600, 86_400])))
+        elif what == "kill build":
+            self._group.kill()
+        elif what == "suspend all":
+            self._suspend([self._group, *self._group.children(recursive=True)])
+        elif what == "kill worker":
+            self._dice.choice(workers).kill()
+        else:
+            self._suspend([self._dice.choice(workers)])
+        return what
+
+    def _suspend(self, processes: list[psutil.Process]) -> None:
+        for process in processes:
+            process.suspend()
+        time.sleep(self._dice.uniform(0, 0.8))
+        for process in reversed(processes):
+            process.resume()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_200_kills_suspensions_and_jumps_of_the_clock_change_no_byte(folder, untouched, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(CLOCK)
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "CLOCK_FILE": str(clock)}
+    dice = random.Random(7)
+    done: collections.Counter[str] = collections.Counter()
+    builds = 0
+    while done.total() - done["nothing"] < 200:
+        data_dir = tmp_path / f"data{builds}"
+        data_dir.mkdir()
+        builds += 1
+        build = Build(folder, data_dir, **env)
+        while not (build.top / "1.0.0" / "dataset_info.json").exists():
+            if build.process.poll() is not None:
+                out = build.process.communicate()[0]
+                assert build.process.returncode in (0, -signal.SIGKILL) or "killed again and again" in out, out[-3000:]
+                build = Build(folder, data_dir, **env)
+            with contextlib.suppress(psutil.Error):
+                done[Disturber(build, clock, dice).act()] += 1
+            time.sleep(dice.uniform(0, 2))
+        build.end()
+        assert contents(build.top / "1.0.0") == untouched, done
+    assert done["kill worker"] > 50
+    assert done["set clock"] > 20
+    assert done["kill build"] > 3

@@ -79,6 +79,19 @@ def test_an_update_is_the_build_from_nothing(folder, tmp_path, decoded, file_for
     assert all(os.path.samefile(first.data_path / name, second.data_path / name) for name in shards)
 
 
+def test_failed_clips_of_a_finished_dataset_are_tried_again(folder, tmp_path, decoded):
+    first = build(folder, tmp_path / "data")
+    failed = folder.damaged[0]
+    assert read_manifest(first.data_path, ["state"])["state"].to_pylist().count("failed") == 1
+    shutil.copyfile(folder.path(folder.clips[3]), folder.path(failed))
+    decoded.clear()
+    second = build(folder, tmp_path / "data", "--retry_failed")
+    assert decoded == [failed.id]
+    assert str(second.version) == "1.1.0"
+    assert "failed" not in read_manifest(second.data_path, ["state"])["state"].to_pylist()
+    assert str(build(folder, tmp_path / "data", "--retry_failed").version) == "1.1.0", "nothing has failed"
+
+
 def test_nothing_new_makes_no_version_and_replace_keeps_the_newest(folder, tmp_path, decoded, capsys):
     first = build(folder, tmp_path / "data")
     same = build(folder, tmp_path / "data", "--update")

@@ -54,6 +54,8 @@ def test_media_replaced_before_a_resume_is_noticed(tmp_path, capsys, how):
     folder = make_clip_folder(tmp_path / "clips", {Split.TRAIN: 12})
     setup = set_up(folder, tmp_path / "out", num_shards=4)
     build(setup)
+    for clip in folder.clips:
+        folder.path(clip).chmod(0o600)  # is no other content
     before = shard_bytes(setup.staging)
     shard = next(iter(setup.plans.values())).clips[0:3]
     path, other = (folder.root / planned.media.path for planned in (shard[0], shard[2]))
