@@ -69,8 +69,9 @@ class Scores:
         """Returns the accuracies over all labelled videos.
 
         Returns:
-            `top1`, `top5`: shares of the videos; `mean_class`: top-1 within each class, averaged over the classes that
-            have videos; `videos`: how many were scored; `unlabelled`: how many have no label; `skipped`: how many were
+            `top1`, `top5`: shares of the videos; `challenge_error`: the mean of top-1 and top-5 error, by which the
+            Kinetics challenges at ActivityNet ranked their entries; `mean_class`: top-1 within each class, averaged over
+            the classes that have videos; `videos`: how many were scored; `unlabelled`: how many have no label; `skipped`: how many were
             left out as damaged. Classes that score the same as the right one do not count against it if they come
             after it. Without labelled videos the accuracies are NaN.
         """
@@ -81,14 +82,15 @@ class Scores:
             "skipped": self._skipped,
         }
         if not labelled:
-            return {"top1": float("nan"), "top5": float("nan"), "mean_class": float("nan"), **counts}
+            return {**dict.fromkeys(("top1", "top5", "challenge_error", "mean_class"), float("nan")), **counts}
         labels = np.array([video.label for video in labelled])
         ranks = np.array([_rank(video.total / video.views, video.label) for video in labelled])
-        right = ranks < 1
+        right, among_five = ranks < 1, ranks < 5
         of_class = [right[labels == label].mean() for label in np.unique(labels)]
         return {
             "top1": float(right.mean()),
-            "top5": float((ranks < 5).mean()),
+            "top5": float(among_five.mean()),
+            "challenge_error": float(1 - (right.mean() + among_five.mean()) / 2),
             "mean_class": float(np.mean(of_class)),
             **counts,
         }

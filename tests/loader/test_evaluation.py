@@ -134,6 +134,15 @@ def test_nothing_scored_is_not_a_number():
     assert scores.result()["videos"] == 0
 
 
+def test_the_challenges_figure_is_the_mean_of_both_errors():
+    scores = loader.Scores()
+    logits = -np.abs(np.arange(9.0)[None] - np.array([[0.0], [0.0], [2.0], [8.0]]))
+    scores.add(logits, _batch([b"a", b"b", b"c", b"d"], [0, 4, 3, 0]))  # ranks 0, 4, 1 or 2, 8
+    result = scores.result()
+    assert (result["top1"], result["top5"]) == (0.25, 0.75)
+    assert result["challenge_error"] == (0.75 + 0.25) / 2
+
+
 def test_classes_without_videos_do_not_count_and_rare_ones_count_fully():
     scores = loader.Scores()
     scores.add(np.eye(9)[[0, 0, 0, 5]], _batch([b"a", b"b", b"c", b"d"], [0, 0, 0, 4]))
