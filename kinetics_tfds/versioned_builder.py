@@ -76,7 +76,7 @@ class VersionedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """
         from kinetics_tfds.prepared.dataset import open_prepared
         from kinetics_tfds.prepared.earlier import Predecessor
-        from kinetics_tfds.shards.commit import is_committed
+        from kinetics_tfds.shards.commit import is_committed, remove_staging
         from kinetics_tfds.shards.transform import BuildOptions
 
         if download_config.download_mode.overwrite_dataset:
@@ -86,6 +86,7 @@ class VersionedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         folder = self.data_path.parent
         newest = versions.newest_version(folder, str(self.version))
         assert newest is not None
+        remove_staging(folder / newest)  # what a stop right after the last write has left
         options = download_config.beam_options.view_as(BuildOptions)
         following = self.at_version(versions.next_version(newest))
         following.predecessor = Predecessor(open_prepared(folder / newest), retry_failed=options.retry_failed)

@@ -70,10 +70,10 @@ class Scores:
 
         Returns:
             `top1`, `top5`: shares of the videos; `challenge_error`: the mean of top-1 and top-5 error, by which the
-            Kinetics challenges at ActivityNet ranked their entries; `mean_class`: top-1 within each class, averaged over
-            the classes that have videos; `videos`: how many were scored; `unlabelled`: how many have no label; `skipped`: how many were
-            left out as damaged. Classes that score the same as the right one do not count against it if they come
-            after it. Without labelled videos the accuracies are NaN.
+            Kinetics challenges at ActivityNet ranked their entries; `mean_class`: top-1 within each class, averaged
+            over the classes that have videos; `videos`: how many were scored; `unlabelled`: how many have no label;
+            `skipped`: how many were left out as damaged. Classes that score the same as the right one do not count
+            against it if they come after it. Without labelled videos the accuracies are NaN.
         """
         labelled = [video for video in self._videos.values() if video.label >= 0]
         counts = {

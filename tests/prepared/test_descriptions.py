@@ -22,7 +22,9 @@ def folder(prepared):
 def test_the_card_counts_beside_the_published_counts(folder):
     card = (folder / "DATASET_CARD.md").read_text()
     assert card.startswith("# Kinetics-600, `tiny` 1.0.0\n")
-    assert "| split | clips here | rows | missing | failed | excluded | mirrored by CVDF | DeepMind's list today |" in card
+    assert (
+        "| split | clips here | rows | missing | failed | excluded | mirrored by CVDF | DeepMind's list today |" in card
+    )
     assert "| train | 12 | 14 | 1 | 1 | 0 | 427,549 | 370,582 |" in card
     assert "| test | 6 | 6 | 0 | 0 | 0 | 72,924 | 56,618 |" in card
     assert "| not_media | 1 | 0 |" in card
