@@ -55,11 +55,13 @@ class Work:
         done: returns how much is finished; any change is progress. Called from a thread of its own.
         total: how much there is.
         unit: what is counted: `shards`.
+        announced: whether a line says now and then how far it is; for jobs that have no other progress.
     """
 
     done: Callable[[], int]
     total: int
     unit: str
+    announced: bool = False
 
 
 class StallWatch:
@@ -98,11 +100,14 @@ class StallWatch:
 
     def _run(self) -> None:
         before, since = self._done(0), time.monotonic()
-        warned = since
+        warned = said = since
         while not self._left.wait(self._look_every):
             done, now = self._done(before), time.monotonic()
             if done != before:
                 before, since, warned = done, now, now
+                if self._work.announced and now - said >= _ANNOUNCE_SECONDS:
+                    said = now
+                    print(f"kinetics: {done:,} of {self._work.total:,} {self._work.unit}", file=sys.stderr)
             elif self._end_after is not None and now - since >= self._end_after:
                 self.error = WorkerError(
                     f"{self._problem(done, now - since)} (--stall_timeout).", f"{self._where} {_NEXT}"
@@ -127,6 +132,7 @@ class StallWatch:
         )
 
 
+_ANNOUNCE_SECONDS = 30.0
 _NEXT = "Then run the same command again: what is finished is kept."
 _STILL = (
     "If a worker died, this job may wait for ever: stop it with Ctrl-C and run the same command again, which keeps "

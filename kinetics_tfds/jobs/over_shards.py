@@ -112,7 +112,7 @@ def run_over_shards(
     results.mkdir(parents=True)
     try:
         transform = OverShards(os.fspath(prepared.folder), work, shards, results)
-        done = Work(lambda: len(list(results.glob(f"*{_SUFFIX}"))), len(shards), "shards")
+        done = Work(lambda: len(list(results.glob(f"*{_SUFFIX}"))), len(shards), "shards", announced=True)
         run_pipeline(transform, options, done)
         lines = [json.loads(path.read_text()) for path in results.glob(f"*{_SUFFIX}")]
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -62,6 +63,15 @@ def test_progress_and_errors_while_looking_are_no_stall(capsys):
     with StallWatch(Work(done, 1000, "shards"), PipelineOptions(["--stall_timeout=0.01", "--stall_warning=0.01"])):
         threading.Event().wait(1.5)
     assert capsys.readouterr().err == ""
+
+
+def test_jobs_without_a_progress_of_their_own_have_lines(capsys, monkeypatch):
+    monkeypatch.setattr("kinetics_tfds.beam.stalls._ANNOUNCE_SECONDS", 0.0)
+    counts = itertools.count()
+    work = Work(lambda: next(counts), 4000, "shards", announced=True)
+    with StallWatch(work, PipelineOptions(["--stall_warning=0.01"])):
+        threading.Event().wait(0.5)
+    assert "kinetics: 1 of 4,000 shards\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

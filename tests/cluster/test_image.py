@@ -31,7 +31,7 @@ def test_requirements_pin_what_setup_asks_for(repo):
     text = (repo / "setup.py").read_text().split("EXTRAS")[0]
     exec(compile(text, "setup.py", "exec"), {"__file__": str(repo / "setup.py"), "__name__": "x"}, namespace)
     asked = {re.split(r"[\[<>=;]", line)[0].replace("_", "-").lower() for line in namespace["INSTALL"]}
-    assert asked <= {name.replace("_", "-").lower() for name in full}
+    assert asked <= {name.replace("_", "-").lower() for name in full}, "setup.py has changed: run docker/compile.sh"
     for name, version in slim.items():
         assert full[name.replace("tensorflow-cpu", "tensorflow")] == version, name
 

@@ -64,11 +64,14 @@ def kill_at_random(victim: str, engine, driver, shards, chance: random.Random) -
     if victim == "driver":
         driver.kill()
         return
+    if victim == "pool":
+        engine.kill("pool")
+        return
     for worker in engine.workers():
         worker.send_signal(signal.SIGKILL)
 
 
-@pytest.mark.parametrize("victim", ["worker", "driver"])
+@pytest.mark.parametrize("victim", ["worker", "pool", "driver"])
 def test_killed_and_run_again(victim, engine, folder, untouched, tmp_path):
     chance = random.Random(f"{victim} {engine.name}")
     flags = [*arguments(folder, tmp_path), *engine.flags()]
@@ -80,13 +83,15 @@ def test_killed_and_run_again(victim, engine, folder, untouched, tmp_path):
             out, _ = driver.communicate(timeout=200)
         finally:
             driver.kill()
+            if victim == "pool":
+                engine.start_pool()
         if driver.returncode == 0:
             break  # it was quicker, or the engine has given the work to another worker
         now = finished(tmp_path)
         assert {name: now.get(name) for name in kept} == kept, "a finished shard was written again"
         kept = now
         assert kept, out[-3000:]
-        if victim == "worker":
+        if victim != "driver":
             assert driver.returncode == 1, out[-3000:]
             assert "Next: " in out
     if driver.returncode != 0:
