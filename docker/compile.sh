@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Writes requirements.txt and requirements-slim.txt anew, with the newest versions that setup.py allows and their hashes.
+# Writes requirements.txt and requirements-slim.txt, with hashes, after a change of setup.py or of the lists here.
 #   pip install uv && docker/compile.sh
-# --no-upgrade keeps the versions that are there. Workers and the machine that starts jobs need the same ones.
+# Versions that are there stay; --upgrade takes the newest that setup.py allows. Workers and the machine that starts jobs
+# need the same ones.
 set -euo pipefail
 cd "$(dirname "$0")"
 compile=(uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version=3.11 --python-platform=x86_64-manylinux_2_36)

@@ -39,16 +39,18 @@ def install_steps(stage: str) -> list[list[str]]:
 
 
 def install_stage(root: pathlib.Path, stage: str) -> None:
-    """Makes a stage's virtual environment; one that was begun and not finished is made anew."""
+    """Makes a stage's virtual environment; one that is unfinished, or of other versions, is made anew."""
     python, finished = root / stage / "bin" / "python", root / stage / "finished"
+    requirements = requirements_of(stage)
     with _locked(root):
-        if not finished.exists():
+        if not finished.exists() or finished.read_text() != requirements:
             print(f"Installing what the image's stage {stage!r} holds …", flush=True)
+            finished.unlink(missing_ok=True)
             subprocess.run([sys.executable, "-m", "venv", "--clear", root / stage], check=True)
             for arguments in install_steps(stage)[:-1]:
                 context = [text.replace(_PLACE, str(REPO / "docker")) for text in arguments if text != "--no-cache-dir"]
                 subprocess.run([python, "-m", "pip", "--quiet", *context], check=True)
-            finished.touch()
+            finished.write_text(requirements)
     install_wheel(root, stage)
 
 
@@ -82,6 +84,12 @@ def install_prism(root: pathlib.Path) -> None:
     print(f"Building Prism {version} …", flush=True)
     environment = {**os.environ, "GOBIN": str(root)}
     subprocess.run(["go", "install", f"{_PRISM}@v{version}"], env=environment, check=True)
+
+
+def _requirements(stage: str) -> str:
+    """Returns what tells one set of versions from another."""
+    names = [text.rsplit("/", 1)[1] for step in install_steps(stage) for text in step if text.endswith(".txt")]
+    return "".join(hashlib.sha256((REPO / "docker" / name).read_bytes()).hexdigest() for name in names)
 
 
 def _tree() -> str:
