@@ -86,7 +86,7 @@ def install_prism(root: pathlib.Path) -> None:
     subprocess.run(["go", "install", f"{_PRISM}@v{version}"], env=environment, check=True)
 
 
-def _requirements(stage: str) -> str:
+def requirements_of(stage: str) -> str:
     """Returns what tells one set of versions from another."""
     names = [text.rsplit("/", 1)[1] for step in install_steps(stage) for text in step if text.endswith(".txt")]
     return "".join(hashlib.sha256((REPO / "docker" / name).read_bytes()).hexdigest() for name in names)
