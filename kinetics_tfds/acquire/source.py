@@ -71,10 +71,12 @@ class Unit:
     clips: tuple[Clip, ...]
     others: tuple[Clip, ...] = ()
 
-    @property
-    def has_several(self) -> bool:
-        """Whether rows of different times may lie in it: one file for them is a whole video."""
-        return len({(clip.time_start, clip.time_end) for clip in (*self.clips, *self.others)}) > 1
+    def span(self, names_times: bool) -> Span:
+        """Returns what a file for the clips covers, as far as its name tells, which bears times or the id alone."""
+        if names_times:
+            return Span.TRIMMED
+        times = {(clip.time_start, clip.time_end) for clip in (*self.clips, *self.others)}
+        return Span.WHOLE if len(times) > 1 else Span.UNKNOWN  # one file for several clips is a whole video
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,14 +14,13 @@ from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, Unit, fail_all, group_units
 from kinetics_tfds.acquire.sources.archive_index import Archive, ArchiveIndex, ArchiveLocator
 from kinetics_tfds.acquire.sources.archive_reader import DAMAGE, ArchiveError, Member, NotAnArchiveError, read_members
-from kinetics_tfds.acquire.sources.download import outcome_of, raise_if_full
+from kinetics_tfds.acquire.sources.download import TransferError, outcome_of, raise_if_full
 from kinetics_tfds.acquire.sources.part_downloads import PartDownloads, Reading
 from kinetics_tfds.acquire.sources.pending_clips import PendingClips
 from kinetics_tfds.acquire.sources.web import public_url
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.layouts import MediaName, read_name
-from kinetics_tfds.errors import AcquireError
 
 _BLOCK = 1 << 20
 # Where several archives failed, the clips not found may lie in any of them: the most hopeful reason stands.
@@ -95,9 +94,7 @@ class _Reader:
                     break
                 try:
                     yield from self._read(archive, parts)
-                except AcquireError:
-                    raise
-                except Exception as error:  # buckets' drivers bring their own classes
+                except (TransferError, OSError, *DAMAGE) as error:
                     raise_if_full(error, self._context.scratch)
                     self._failures.append(_outcome(error, archive, parts.are_sure(archive)))
                     self._context.log(f"an archive failed: {self._failures[-1].reason}: {self._failures[-1].message}")

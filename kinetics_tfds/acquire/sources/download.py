@@ -62,16 +62,24 @@ def download(
 
     Raises:
         TransferError: the file cannot be had.
-        AcquireError: it does not fit on the disk.
-        Exception: whatever a bucket's driver raises; `outcome_of` knows what it means.
+        AcquireError: it does not fit on the disk, or `check` raises it.
     """
-    web = web or Web()
     if path.exists():
         return False
-    if not is_http(url):
+    try:
+        if is_http(url):
+            return _download_http(_Transfer(url, path, web or Web(), check, max_bytes), web or Web(), check)
         _copy_from_bucket(url, path, check, max_bytes)
         return True
-    transfer = _Transfer(url, path, web, check, max_bytes)
+    except (TransferError, AcquireError):
+        raise
+    except Exception as error:  # buckets' drivers bring their own classes
+        raise_if_full(error, path.parent)
+        outcome = outcome_of(error)
+        raise TransferError(outcome.reason, outcome.message) from error
+
+
+def _download_http(transfer: _Transfer, web: Web, check: Callable[[], None]) -> bool:
     useless = 0  # connections in a row that brought next to nothing new
     while True:
         before = transfer.furthest

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Iterator
 from kinetics_tfds.acquire.outcome import Outcome, Reason
 from kinetics_tfds.acquire.siblings import others_of
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit, fail_all
-from kinetics_tfds.acquire.sources.download import download, outcome_of, raise_if_full
+from kinetics_tfds.acquire.sources.download import TransferError, download, outcome_of
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.layouts import read_name
 from kinetics_tfds.clips.listing import list_folder
 from kinetics_tfds.clips.match import match_clips
-from kinetics_tfds.clips.media import Span
 from kinetics_tfds.errors import AcquireError, ClipsError, ConfigError
 
 
@@ -88,17 +87,8 @@ class Folder:
                 video = context.scratch / f"media{video.suffix.lower()}"
                 download(place, video, check=context.check)
             video.open("rb").close()  # now rather than in a worker process: the reason is plainer
-        except AcquireError:
-            raise
-        except Exception as error:  # buckets' drivers bring their own classes
-            raise_if_full(error, context.scratch)
+        except (TransferError, OSError) as error:
             yield FetchFailure(unit.clips, outcome_of(error))
             return
-        yield Fetched(unit.clips, video, _span(unit), place)
-
-
-def _span(unit: Unit) -> Span:
-    name = read_name(unit.key)
-    if name is not None and name.time_start is not None:
-        return Span.TRIMMED
-    return Span.WHOLE if unit.has_several else Span.UNKNOWN
+        name = read_name(unit.key)
+        yield Fetched(unit.clips, video, unit.span(name is not None and name.time_start is not None), place)

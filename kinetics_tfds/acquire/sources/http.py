@@ -19,12 +19,11 @@ from kinetics_tfds.acquire.source import (
     fail_all,
     group_units,
 )
-from kinetics_tfds.acquire.sources.download import download, outcome_of, raise_if_full
+from kinetics_tfds.acquire.sources.download import TransferError, download
 from kinetics_tfds.acquire.sources.web import Web, is_http, public_url
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.clips.containers import HEAD_BYTES, sniff_container
-from kinetics_tfds.clips.media import Span
-from kinetics_tfds.errors import AcquireError, ConfigError
+from kinetics_tfds.errors import ConfigError
 
 _FIELDS = frozenset({"youtube_id", "time_start", "time_end", "id", "split", "label"})
 
@@ -89,11 +88,8 @@ class Http:
         target = context.scratch / "media"
         try:
             sure = download(unit.key, target, self.web, context.check, self.max_gb * 1e9)
-        except AcquireError:
-            raise
-        except Exception as error:  # fsspec's drivers bring their own classes
-            raise_if_full(error, context.scratch)
-            yield FetchFailure(unit.clips, outcome_of(error))
+        except TransferError as error:
+            yield FetchFailure(unit.clips, error.outcome)
             return
         with target.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -101,11 +97,8 @@ class Http:
             said = f"{public_url(unit.key)} is no media file, but begins with {head[:16]!r}"
             yield FetchFailure(unit.clips, Outcome(Reason.NOT_MEDIA, said))
             return
-        span = Span.TRIMMED if self._names_times() else Span.WHOLE if unit.has_several else Span.UNKNOWN
-        yield Fetched(unit.clips, target, span, public_url(unit.key), complete=sure)
-
-    def _names_times(self) -> bool:
-        return any(field in ("id", "time_start") for _, field, _, _ in string.Formatter().parse(self.url))
+        names_times = any(field in ("id", "time_start") for _, field, _, _ in string.Formatter().parse(self.url))
+        yield Fetched(unit.clips, target, unit.span(names_times), public_url(unit.key), complete=sure)
 
     def _url_of(self, clip: Clip) -> str | None:
         if clip.label is None and "{label" in self.url:

@@ -16,7 +16,7 @@ from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, RateLimit, Unit, fail_all
 from kinetics_tfds.acquire.sources.archive_index import Archive, group_parts
 from kinetics_tfds.acquire.sources.archive_set import fetch_unit, plan_units
-from kinetics_tfds.acquire.sources.download import TransferError, download, outcome_of, raise_if_full
+from kinetics_tfds.acquire.sources.download import TransferError, download, outcome_of
 from kinetics_tfds.acquire.sources.part_downloads import Reading
 from kinetics_tfds.acquire.sources.web import is_http, public_url
 from kinetics_tfds.annotations.clip import Clip, Split
@@ -134,10 +134,7 @@ class Mirror:
             if text.lstrip()[:1] == "<":
                 kept.unlink()
                 raise ValueError("it is a web page")
-        except AcquireError:
-            raise
-        except Exception as error:  # buckets' drivers bring their own classes
-            raise_if_full(error, folder)
+        except (TransferError, ValueError) as error:
             outcome = outcome_of(error)
             final = outcome.outcome_class not in (OutcomeClass.TRANSIENT, OutcomeClass.RUN_LEVEL)
             message = f"the index {public_url(url)} cannot be read: {outcome.message}"

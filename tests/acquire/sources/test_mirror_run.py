@@ -7,10 +7,11 @@ from acquire.archive_maker import tar, tar_gz
 from acquire.loopback import Loopback
 from media import make_video
 
-from kinetics_tfds.acquire.config import AcquireConfig, RetrySettings
+from kinetics_tfds.acquire.config import AcquireConfig, CutSettings, RetrySettings
 from kinetics_tfds.acquire.ledger.ledger import read_ledger
 from kinetics_tfds.acquire.outcome import Reason
 from kinetics_tfds.acquire.run.passes import Run, acquire
+from kinetics_tfds.acquire.sources.archives import Archives
 from kinetics_tfds.acquire.sources.folder import Folder
 from kinetics_tfds.acquire.sources.mirror import Mirror
 from kinetics_tfds.acquire.sources.part_downloads import Reading
@@ -75,3 +76,31 @@ def test_from_archives_to_a_store(tmp_path, media):
     assert summary.stored == len(stored) + 1
     assert not matches.unclaimed
     assert not list((tmp_path / "store" / ".acquire" / "tmp").iterdir())
+
+
+def test_a_good_file_after_a_damaged_one_is_stored(tmp_path, media):
+    """In the same archive or in another; only decoding tells that the first one is damaged."""
+    clips = [Clip(Split.VALIDATION, f"-bcdefgh_{n:02d}", 5, 8, "archery") for n in range(4)]
+    half = media[: len(media) // 2]
+    with Loopback() as server:
+        server.add("/a.tar", tar([(f"1/{clips[0].id}.mp4", half), (f"2/{clips[0].id}.mp4", media)]))
+        server.add("/b.tar.gz", tar_gz([(f"x/{clip.id}.mp4", half) for clip in clips[1:3]]))
+        server.add("/c.tar", tar([(f"x/{clips[1].id}.mp4", media), (f"x\udcff/{clips[3].id}.mp4", media)]))
+        urls = tuple(f"{server.url}/{name}" for name in ("a.tar", "b.tar.gz", "c.tar"))
+        config = AcquireConfig(
+            sources=(Archives(urls=urls),), min_free_gb=0.01, workers=1, state=tmp_path / "state", cut=CutSettings()
+        )
+        store = str(tmp_path / "store")
+        summary = acquire(Run(version=VERSION, clips=clips, store=store, config=config, say=lambda line: None))
+        assert len(server.requests) == 3
+    assert (summary.stored, summary.left, summary.pending) == (3, 1, 0)
+    last = {record.clip: record for record in sorted(read_ledger(open_store(store)), key=lambda record: record.time)}
+    assert {clip: last[clip].reason for clip in clips} == {
+        **dict.fromkeys(clips, Reason.STORED),
+        clips[2]: Reason.DAMAGED,
+    }
+    assert (last[clips[0]].origin or "").endswith(f"/a.tar!2/{clips[0].id}.mp4")
+    assert (last[clips[1]].origin or "").endswith(f"/c.tar!x/{clips[1].id}.mp4")
+    # A name in an archive need not be UTF-8, and yet every report must be.
+    assert (last[clips[3]].origin or "").endswith(f"/c.tar!x\\udcff/{clips[3].id}.mp4")
+    assert (last[clips[3]].origin or "").encode("utf-8")
