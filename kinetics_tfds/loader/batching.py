@@ -15,6 +15,8 @@ from kinetics_tfds.loader.randomness import batch_seed
 
 # Batches that are mixed and normalised at the same time; a batch is large, and decoding takes far more work.
 _AT_ONCE = 2
+# What a view has once, however many crops of it there are.
+_OF_VIEWS = ("audio", "frame_index", "frame_time")
 
 
 def batch_rows(inputs: PipelineInputs, clips: tf.data.Dataset, count: int | None) -> tf.data.Dataset:
@@ -57,8 +59,8 @@ def _rows(inputs: PipelineInputs, batch: Element) -> Element:
     """Each view becomes a row of its own."""
     size, recipe = inputs.config.batch_size, inputs.recipe
     rows: Element = {}
-    for key, value in _with_audio(inputs, batch).items():
-        if key in ("video", "audio", "boxes", "flip"):  # one for each view
+    for key, value in _each_crop(inputs, batch).items():
+        if key in ("video", "boxes", "flip", *_OF_VIEWS):
             value = tf.reshape(value, [size, *value.shape[2:]])
         elif inputs.views > 1:
             value = tf.repeat(value, inputs.views, axis=0)
@@ -74,7 +76,7 @@ def _rows(inputs: PipelineInputs, batch: Element) -> Element:
 def _padded(inputs: PipelineInputs, batch: Element) -> Element:
     size = inputs.config.batch_size
     count = tf.shape(batch["label"])[0]
-    batch = {"mask": tf.fill([count], True), **_with_audio(inputs, batch)}
+    batch = {"mask": tf.fill([count], True), **_each_crop(inputs, batch)}
     missing = size - count
 
     def pad(key: str, value: tf.Tensor) -> tf.Tensor:
@@ -90,11 +92,10 @@ def _padded(inputs: PipelineInputs, batch: Element) -> Element:
     return _finished(inputs, shaped)
 
 
-def _with_audio(inputs: PipelineInputs, batch: Element) -> Element:
-    """Crops of one view have that view's audio, each beside its own video."""
-    if "audio" not in batch:
-        return batch
-    return {**batch, "audio": tf.repeat(batch["audio"], inputs.recipe.spatial.crops, axis=1)}
+def _each_crop(inputs: PipelineInputs, batch: Element) -> Element:
+    """Crops of one view have that view's audio and frame times, each beside its own video."""
+    of_views = {key: tf.repeat(batch[key], inputs.recipe.spatial.crops, axis=1) for key in _OF_VIEWS if key in batch}
+    return {**batch, **of_views}
 
 
 def _finished(inputs: PipelineInputs, batch: Element) -> Element:

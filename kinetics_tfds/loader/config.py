@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from kinetics_tfds.errors import ConfigError
@@ -38,6 +38,11 @@ class PipelineConfig:
             `distribute_datasets_from_function`; the number of batches is a multiple of it. `tf.distribute` leaves out
             the last batches if they are too few for all replicas, and their videos with them.
         classes: names or indices of the classes to keep; labels stay those of the whole dataset.
+        clips_per_class: so many clips of each class, drawn by the seed, the same in all epochs; None: all.
+        weights: how often clips come in training: `class_balanced`, or class -> weight, 1 for those not named. An epoch
+            stays as long as it was; None: each clip once.
+        frame_times: adds `frame_index` int32 [B, T] or [B, V, T], the stored frames that `video` shows, and
+            `frame_time` float32, their times in seconds.
         dtype: of `video`. Floats are normalised by the mean and std of the preset, and are zero to one without one;
             uint8 leaves that to the accelerator, with a quarter of the bytes to copy: see `normalise`.
         resize: `device` leaves cropping, resizing and flipping to the accelerator: see `finish`.
@@ -66,6 +71,9 @@ class PipelineConfig:
     reshard: bool = False
     replicas: int = 1
     classes: Iterable[str | int] | None = None
+    clips_per_class: int | None = None
+    weights: Literal["class_balanced"] | Mapping[str | int, float] | None = None
+    frame_times: bool = False
     dtype: Literal["uint8", "float32", "bfloat16", "float16"] = "uint8"
     resize: Literal["host", "device"] = "host"
     canvas: tuple[int, int] | None = None
@@ -83,6 +91,9 @@ class PipelineConfig:
         self._require("epochs", self.epochs is None or self.epochs >= 1, "1 or more, or None for no end")
         self._require("shard", 0 <= self.shard[0] < self.shard[1], hosts)
         self._require("replicas", self.replicas >= 1, "strategy.num_replicas_in_sync over the number of hosts")
+        several = self.clips_per_class is None or self.clips_per_class >= 1
+        self._require("clips_per_class", several, "1 or more, or None for all")
+        self._require("augment", all(map(callable, self.augment or ())), "functions of (video, seed)")
         self._require("dtype", self.dtype in _DTYPES, f"one of {', '.join(_DTYPES)}")
         self._require("resize", self.resize in ("host", "device"), "'host' or 'device'")
         self._require("on_damage", self.on_damage in ("raise", "skip"), "'raise' or 'skip'")

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from kinetics_tfds.loader.inputs import PipelineInputs
 
+_OF_CONFIG = ("seed", "epochs", "classes", "clips_per_class", "weights", "on_damage", "dtype")
 # What may differ between a state and the pipeline with `reshard=True`.
 _OF_HOSTS = ("shard", "batch_size", "replicas")
 
@@ -29,12 +30,11 @@ def fingerprint(inputs: PipelineInputs) -> dict[str, str]:
     found = {
         "dataset": inputs.source.name,
         "clips": f"{len(inputs.index)} ({clips})",
+        "training": inputs.training,
         "audio": (inputs.sampler.audio_samples, inputs.sampler.audio_rate),
         "canvas": inputs.decoder.canvas,
         **{name: getattr(recipe, name) for name in ("sampling", "spatial", "augment", "mix")},
-        **{name: getattr(config, name) for name in ("training", "seed", "epochs", "classes", "on_damage", "dtype")},
-        "training": inputs.training,
-        **{name: getattr(config, name) for name in _OF_HOSTS},
+        **{name: getattr(config, name) for name in (*_OF_CONFIG, *_OF_HOSTS)},
     }
     if config.dtype != "uint8":
         found |= {"mean": recipe.mean, "std": recipe.std}
@@ -69,7 +69,7 @@ def refuse_other_states(inputs: PipelineInputs, order: tf.data.Dataset) -> tf.da
         ]
         return tf.debugging.Assert(~tf.reduce_any(differs), problem, summarize=-1)
 
-    def check(saved: tf.Tensor, place: tuple[tf.Tensor, tf.Tensor]) -> Any:
+    def check(saved: tf.Tensor, place: tuple[tf.Tensor, ...]) -> Any:
         with tf.control_dependencies([tf.cond(saved == here, tf.no_op, lambda: refuse(saved))]):
             return tf.identity(here), tuple(map(tf.identity, place))
 
@@ -80,7 +80,7 @@ def _words(value: Any) -> str:
     """Returns a value in words that are the same in every process: no addresses of functions."""
     if isinstance(value, (tuple, list)):
         return f"({', '.join(map(_words, value))})"
-    if value is None or isinstance(value, (str, int, float)) or dataclasses.is_dataclass(value):
+    if value is None or isinstance(value, (str, int, float, dict)) or dataclasses.is_dataclass(value):
         return str(value).replace("'", "")  # TensorFlow escapes quotes in its messages
     known = value if hasattr(value, "__qualname__") else type(value)
     return f"{known.__module__}.{known.__qualname__}"

@@ -16,6 +16,7 @@ from kinetics_tfds.loader.frames.sampling import Sampling, Segments
 from kinetics_tfds.loader.recipe import Recipe
 from kinetics_tfds.loader.records.index import Index, read_index
 from kinetics_tfds.loader.records.source import Source, class_indices, open_source
+from kinetics_tfds.loader.weighting import Weights, few_clips, weigh_clips
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class PipelineInputs:
         recipe: what happens to the records.
         source: the dataset.
         index: its records, those of the classes asked for.
+        weights: of the clips, where they have any.
         sampler: the sampling stage.
         decoder: the decoding stage.
     """
@@ -37,6 +39,7 @@ class PipelineInputs:
     recipe: Recipe
     source: Source
     index: Index
+    weights: Weights | None
     sampler: FrameSampler
     decoder: ClipDecoder
 
@@ -77,6 +80,8 @@ def open_inputs(builder: tfds.core.DatasetBuilder, split: str, config: PipelineC
     index = read_index(source)
     if config.classes is not None:
         index = index.only(class_indices(source, config.classes))
+    if config.clips_per_class is not None:
+        index = few_clips(index, config.clips_per_class, config.seed)
     canvas = (config.canvas or default_canvas(source, recipe.spatial)) if config.resize == "device" else None
     inputs = PipelineInputs(
         config=config,
@@ -84,7 +89,13 @@ def open_inputs(builder: tfds.core.DatasetBuilder, split: str, config: PipelineC
         recipe=recipe,
         source=source,
         index=index,
-        sampler=FrameSampler(recipe.sampling, config.seed, *_audio(source, recipe.sampling, config.audio_seconds)),
+        weights=None if config.weights is None else weigh_clips(index, source, config.weights),
+        sampler=FrameSampler(
+            recipe.sampling,
+            config.seed,
+            *_audio(source, recipe.sampling, config.audio_seconds),
+            frame_times=config.frame_times,
+        ),
         decoder=ClipDecoder(recipe.spatial, recipe.sampling.views, recipe.sampling.num_frames, canvas),
     )
     _check_batches(inputs)
@@ -94,6 +105,14 @@ def open_inputs(builder: tfds.core.DatasetBuilder, split: str, config: PipelineC
 def _check(config: PipelineConfig, recipe: Recipe, training: bool) -> None:
     if config.epochs is not None and not training:
         raise ConfigError(f"epochs is {config.epochs} in evaluation.", "Leave it out: each video comes once.")
+    for name, of_training in (("augment", config.augment), ("mix", None if config.mix == "preset" else config.mix)):
+        if of_training and not training:
+            raise ConfigError(
+                f"{name} is {of_training!r} in evaluation, which shows videos as they are.",
+                f"Leave {name} out, or pass training=True.",
+            )
+    if config.weights is not None and not training:
+        raise ConfigError("weights are given in evaluation.", "Leave them out: each video comes once.")
     if config.reshard and (not training or config.on_damage == "skip"):
         raise ConfigError(
             "reshard=True needs training with on_damage='raise': only there have all hosts read as many clips.",

@@ -10,13 +10,16 @@ import os
 
 import tensorflow as tf
 
+from kinetics_tfds.errors import ConfigError
 from kinetics_tfds.loader import batching
 from kinetics_tfds.loader.damage import count_damaged, intact_or_placeholder
 from kinetics_tfds.loader.fingerprint import refuse_other_states
 from kinetics_tfds.loader.frames.sampler import Element
 from kinetics_tfds.loader.inputs import PipelineInputs
-from kinetics_tfds.loader.randomness import shuffled, stage_seeds
+from kinetics_tfds.loader.randomness import epoch_offset, shuffled, stage_seeds
+from kinetics_tfds.loader.recipe import Augment
 from kinetics_tfds.loader.records.reading import Addresses, read_record, read_records
+from kinetics_tfds.loader.weighting import weighted_row
 
 # Decoded clips that may be in work at the same time, in bytes; see `_workers`.
 _DECODED_BUDGET = 1 << 30
@@ -36,14 +39,17 @@ def build(inputs: PipelineInputs) -> tf.data.Dataset:
 
 
 def record_order(inputs: PipelineInputs) -> tf.data.Dataset:
-    """Returns (row of the index, epoch), int64 scalars: what is read, in which order.
+    """Returns (row of the index, epoch, repeat), int64 scalars: what is read, in which order.
+
+    `repeat` is how often the row came before in its epoch: not at all, unless clips have weights.
 
     Host h of n takes the places h, h + n, h + 2n, … of the epochs' orders laid end to end. So all hosts go through the
     same epoch at the same time, and what they have read after k clips each is what lies before place k * n.
     """
     records, (host, hosts) = len(inputs.index), inputs.config.shard
     if not inputs.training:
-        return tf.data.Dataset.range(host, records, hosts).map(lambda row: (row, tf.constant(0, tf.int64)))
+        never = tf.constant(0, tf.int64)
+        return tf.data.Dataset.range(host, records, hosts).map(lambda row: (row, never, never))
     end = records * (inputs.config.epochs or _ENDLESS)
     if inputs.batches is not None and inputs.config.replicas > 1:
         end = inputs.batches * inputs.videos_per_batch * hosts
@@ -52,9 +58,15 @@ def record_order(inputs: PipelineInputs) -> tf.data.Dataset:
         # start of a further epoch fills the gap. Where more than half is damaged, the last batches are missed.
         end *= 2
 
-    def place(first: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    weights = inputs.weights
+
+    def place(first: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         epoch, inside = (first + host) // records, tf.math.floormod(first + host, records)
-        return shuffled(inside, records, inputs.config.seed, epoch), epoch
+        slot = shuffled(inside, records, inputs.config.seed, epoch)
+        if weights is None:
+            return slot, epoch, tf.zeros_like(slot)
+        row, repeat = weighted_row(slot, weights, epoch_offset(inputs.config.seed, epoch))
+        return row, epoch, repeat
 
     # A round is one clip for each host; rounds that are not whole are left out. An iterator's state is `first`, which
     # means the same to any number of hosts.
@@ -65,7 +77,7 @@ def read(inputs: PipelineInputs, order: tf.data.Dataset) -> tf.data.Dataset:
     """Returns the records, string scalars; only for measuring, since `read_and_sample` is one step."""
     addresses = Addresses(inputs.index)
     return order.map(
-        lambda row, epoch: read_record(addresses[row], remote=inputs.source.remote),
+        lambda row, epoch, repeat: read_record(addresses[row], remote=inputs.source.remote),
         num_parallel_calls=_readers(inputs),
         deterministic=True,
     )
@@ -73,9 +85,11 @@ def read(inputs: PipelineInputs, order: tf.data.Dataset) -> tf.data.Dataset:
 
 def sample(inputs: PipelineInputs, records: tf.data.Dataset) -> tf.data.Dataset:
     """Returns what `FrameSampler` takes from records in memory; only for measuring, likewise."""
-    path, epoch = tf.constant("in memory"), tf.constant(0, tf.int64)
+    path, any_id, first = tf.constant("in memory"), tf.constant(""), tf.constant(0, tf.int64)
     return records.map(
-        lambda record: inputs.sampler(record, path, epoch), num_parallel_calls=_cores(inputs), deterministic=True
+        lambda record: inputs.sampler(record, path, any_id, first, first),
+        num_parallel_calls=_cores(inputs),
+        deterministic=True,
     )
 
 
@@ -86,12 +100,15 @@ def read_and_sample(inputs: PipelineInputs, order: tf.data.Dataset) -> tf.data.D
     """
     addresses, remote = Addresses(inputs.index), inputs.source.remote
 
-    def step(row: tf.Tensor, epoch: tf.Tensor) -> Element:
+    def step(row: tf.Tensor, epoch: tf.Tensor, repeat: tf.Tensor) -> Element:
         address = addresses[row]
+
+        def sample(record: tf.Tensor) -> Element:
+            return inputs.sampler(record, address.path, address.id, epoch, repeat)
+
         if inputs.config.on_damage == "raise":
-            return inputs.sampler(read_record(address, remote=remote), address.path, epoch)
-        records = read_records(address, remote=remote)
-        return intact_or_placeholder(records, lambda record: inputs.sampler(record, address.path, epoch), address)
+            return sample(read_record(address, remote=remote))
+        return intact_or_placeholder(read_records(address, remote=remote), sample, address)
 
     return order.map(step, num_parallel_calls=_readers(inputs), deterministic=True)
 
@@ -110,20 +127,41 @@ def decode(inputs: PipelineInputs, samples: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def augment(inputs: PipelineInputs, clips: tf.data.Dataset) -> tf.data.Dataset:
-    """Returns the clips with each view changed by the recipe's augmentations."""
+    """Returns the clips with each view changed by the recipe's augmentations.
+
+    Raises:
+        ConfigError: an augmentation returns a clip of another shape or type.
+    """
     changes = inputs.recipe.augment
     if not changes or not inputs.training:
         return clips
     first = 1 + inputs.recipe.sampling.views  # after the seeds of sampling and of the views' windows
+    problems: list[ConfigError] = []
+
+    def changed(change: Augment, view: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        found = tf.convert_to_tensor(change(view, seed))
+        if found.dtype == view.dtype and found.shape.is_compatible_with(view.shape):
+            return tf.ensure_shape(found, view.shape)
+        problem = (
+            f"The augmentation {getattr(change, '__name__', change)!r} returns {found.dtype.name} {found.shape} "
+            f"for a clip of {view.dtype.name} {view.shape}."
+        )
+        problems.append(
+            ConfigError(problem, "Return the clip in its own shape, in whole levels from 0 to 255 (uint8).")
+        )
+        return view
 
     def step(element: Element) -> Element:
         seeds = iter(stage_seeds(element["seed"], first + inputs.views * len(changes))[first:])
         views = tf.unstack(element["video"], num=inputs.views)
         for change in changes:
-            views = [tf.ensure_shape(change(view, next(seeds)), view.shape) for view in views]
+            views = [changed(change, view, next(seeds)) for view in views]
         return {**element, "video": tf.stack(views)}
 
-    return clips.map(step, num_parallel_calls=_workers(inputs), deterministic=True)
+    changed_clips = clips.map(step, num_parallel_calls=_workers(inputs), deterministic=True)
+    if problems:  # raised here: TensorFlow would wrap what its tracing meets
+        raise problems[0]
+    return changed_clips
 
 
 def batch(inputs: PipelineInputs, clips: tf.data.Dataset, count: int | None) -> tf.data.Dataset:

@@ -6,23 +6,24 @@ from typing import Any
 
 from kinetics_tfds.loader import array_ops as tf
 
-# Stands where an example's key would, for the choice that is about a whole epoch.
-_ORDER = 1
+# Stand where an example's key would, for the choices that are about a whole epoch.
+_ORDER, _OFFSET = 1, 2
 # Is added to an example's key, for the choice that is about its whole batch.
 _BATCH = 2**62
 # How `stateless_uniform` is told to draw from all integers.
 _ANY_INTEGER: Any = {"minval": None, "maxval": None}
 
 
-def example_seed(seed: int, epoch: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+def example_seed(seed: int, epoch: tf.Tensor, key: tf.Tensor, repeat: Any = 0) -> tf.Tensor:
     """Returns int64 [2] for one example in one epoch.
 
     Args:
         seed: the loader's seed, 0 to 2**31 - 1.
         epoch: int64 scalar, 0 to 2**31 - 1.
         key: string scalar, the example's id.
+        repeat: int64 scalar, how often the example came before in this epoch: where clips have weights.
     """
-    return tf.stack([tf.strings.to_hash_bucket_fast(key, 2**62), epoch * 2**31 + seed])
+    return tf.stack([tf.strings.to_hash_bucket_fast(key, 2**62) + repeat, epoch * 2**31 + seed])
 
 
 def shuffled(place: tf.Tensor, records: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
@@ -39,6 +40,12 @@ def shuffled(place: tf.Tensor, records: int, seed: int, epoch: tf.Tensor) -> tf.
     """
     draws = stage_seeds(tf.stack([tf.constant(_ORDER, tf.int64), epoch * 2**31 + seed]), 1)[0]
     return tf.random.experimental.index_shuffle(place, draws, tf.constant(records - 1, tf.int64))
+
+
+def epoch_offset(seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    """Returns float32 from 0 to 1: where an epoch's slots begin (`weighting.weighted_row`)."""
+    draws = stage_seeds(tf.stack([tf.constant(_OFFSET, tf.int64), epoch * 2**31 + seed]), 1)[0]
+    return tf.random.stateless_uniform([1], draws)[0]
 
 
 def batch_seed(seeds: tf.Tensor) -> tf.Tensor:

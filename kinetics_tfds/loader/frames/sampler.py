@@ -25,32 +25,44 @@ class FrameSampler:
         seed: the loader's seed.
         audio_samples: length of the audio beside each view, in samples; 0: none.
         audio_rate: samples a second of the stored audio.
+        frame_times: give the sampled frames' numbers and times too.
     """
 
     sampling: Sampling
     seed: int
     audio_samples: int = 0
     audio_rate: int = 0
+    frame_times: bool = False
 
-    def __call__(self, record: tf.Tensor, path: tf.Tensor, epoch: tf.Tensor) -> Element:
+    def __call__(
+        self, record: tf.Tensor, path: tf.Tensor, known_id: tf.Tensor, epoch: tf.Tensor, repeat: tf.Tensor
+    ) -> Element:
         """Returns the example's encoded frames and what describes them.
 
         Args:
             record: string scalar, a serialised `tf.train.Example`.
             path: string scalar, its shard, for messages.
+            known_id: string scalar, the id that the index has for it; empty: unknown.
             epoch: int64 scalar.
+            repeat: int64 scalar, how often the record came before in this epoch.
 
         Returns:
             `frames` string [U], the distinct JPEG frames; `index` int32 [V, T], which of them make up the views;
-            `label` int32, `id` string, `path` string, `seed` int64 [2]; `audio` int16 [V, S] if asked for.
+            `label` int32, `id` string, `path` string, `seed` int64 [2]; `audio` int16 [V, S],
+            `frame_index` int32 [V, T] and `frame_time` float32 [V, T] if asked for.
 
         Raises (while iterating):
-            tf.errors.InvalidArgumentError: a frame is not a whole JPEG image; names the shard and the clip.
+            tf.errors.InvalidArgumentError: the record is of another clip than the index says, or a frame is not a whole
+                JPEG image; names the shard and the clip.
         """
         fields = self._parse(record)
         count = tf.size(fields["video"])
-        seed = example_seed(self.seed, epoch, fields["id"])
-        with tf.control_dependencies([_require_frames(count, fields["timestamps"], path, fields["id"])]):
+        seed = example_seed(self.seed, epoch, fields["id"], repeat)
+        checks = [
+            _require_id(fields["id"], known_id, path),
+            _require_frames(count, fields["timestamps"], path, fields["id"]),
+        ]
+        with tf.control_dependencies(checks):
             index = self.sampling.indices(count, fields["timestamps"], stage_seeds(seed, 1)[0])
         used, place = tf.unique(tf.reshape(index, [-1]))
         frames = tf.gather(fields["video"], used)
@@ -63,6 +75,9 @@ class FrameSampler:
                 "path": path,
                 "seed": seed,
             }
+        if self.frame_times:
+            element["frame_index"] = index
+            element["frame_time"] = tf.gather(fields["timestamps"], index)
         if self.audio_samples:
             times = tf.gather(fields["timestamps"], index[:, 0])
             element["audio"] = self._audio(fields["audio"], times)
@@ -90,6 +105,14 @@ class FrameSampler:
         inside = (place >= 0) & (place < tf.size(samples))
         samples = tf.concat([samples, [0]], 0)
         return tf.gather(samples, tf.where(inside, place, tf.size(samples) - 1))
+
+
+def _require_id(key: tf.Tensor, known: tf.Tensor, path: tf.Tensor) -> tf.Operation:
+    return tf.debugging.Assert(
+        (known == key) | (known == b""),
+        ["Damaged record: shard", path, "holds the id", key, "where the index has id", known],
+        name="damaged_record",
+    )
 
 
 def _require_frames(count: tf.Tensor, timestamps: tf.Tensor, path: tf.Tensor, key: tf.Tensor) -> tf.Operation:

@@ -41,8 +41,9 @@ def walk_records(file: BinaryIO, count: int) -> Iterator[RecordOffset]:
         data = offset + HEADER_BYTES
         end = size if length is None else data + length + FOOTER_BYTES
         if length is None or end > size:
-            # Cut off, or its length is damaged, and with it the place of the next one.
-            yield RecordOffset(offset, size, UNLABELLED, b"")
+            # Cut off, or its length is damaged, and with it the place of the next one. A length beyond the file must
+            # not be read: TensorFlow asks for so much memory first. At the file's end there is nothing to read.
+            yield RecordOffset(offset if length is None else size, size, UNLABELLED, b"")
             return
         label, key = _peek(file, data, end - FOOTER_BYTES)
         yield RecordOffset(offset, end, label, key)
