@@ -55,7 +55,7 @@ class AudioTrack:
             Damaged: the packet does not decode.
         """
         self._packets += 1
-        if self._until is not None and self.reaches(self._until):
+        if self._until is not None and packet.pts is not None and packet.pts * packet.time_base >= self._until:
             return
         try:
             frames = packet.decode()

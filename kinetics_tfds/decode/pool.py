@@ -118,5 +118,7 @@ def decode_request(
         return error.failure
     except MemoryError:
         raise
+    except OSError as error:
+        return DecodeFailure(FailureReason.UNREADABLE, error.strerror or type(error).__name__)
     except Exception as error:
         return DecodeFailure(FailureReason.CRASHED, f"the decoder raised {type(error).__name__}: {error}"[:300])

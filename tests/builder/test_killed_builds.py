@@ -269,7 +269,7 @@ def test_200_kills_suspensions_and_jumps_of_the_clock_change_no_byte(folder, unt
                 build = Build(folder, data_dir, **env)
             with contextlib.suppress(psutil.Error):
                 done[Disturber(build, clock, dice).act()] += 1
-            time.sleep(dice.uniform(0, 2))
+            time.sleep(dice.uniform(0, 1))
         build.end()
         assert contents(build.top / "1.0.0") == untouched, done
     assert done["kill worker"] > 50
