@@ -85,6 +85,7 @@ EXTRAS = {
         "pytest-timeout>=2.4,<3",
         "pytest-xdist>=3.8,<4",
         "ruff==0.17.6",
+        "uv>=0.9,<1",  # docker/compile.sh
         "vulture>=2.16,<3",
         "webdataset>=1.0.2,<1.1",
         "pre-commit>=4,<5",
