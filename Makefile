@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: help install demo test test-all test-torch test-cluster lint format bench clean
+.PHONY: help install demo test test-all test-browser test-torch test-cluster lint format bench clean
 
 help: ## Say what there is to make.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: lint ## Lint, and run all tests but the slow ones.
 
 test-all: lint ## Lint, and run every test.
 	$(PYTEST)
+
+test-browser: $(VENV)/.browser ## The page in a real browser; installs Debian's Chromium where it may.
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest tests/browser
 
 test-torch: .venv-torch/.installed ## The tests with PyTorch, in an environment of their own (some gigabytes).
 	TF_CPP_MIN_LOG_LEVEL=3 .venv-torch/bin/python -m pytest tests/loader/torch tests/loader/gpu tests/examples/test_train_torch.py
@@ -57,6 +60,12 @@ $(INSTALLED): setup.py
 	@test -x $(BIN)/pip || "$(PYTHON)" -m venv --clear $(VENV) || \
 	  { echo "$(PYTHON) cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+$(VENV)/.browser: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[browser]'
+	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+	  { echo "No Chromium, and it cannot be installed here: as root, apt-get install chromium" >&2; exit 1; }
 	@touch $@
 
 .venv-torch/.installed: setup.py $(INSTALLED)

@@ -4,6 +4,8 @@ import { find } from "./dom.js";
 import * as grid from "./grid.js";
 import * as viewer from "./viewer.js";
 
+// Where the focus lies before anything has been chosen, or after "Skip to the clips".
+const NEUTRAL = new Set([document.body, find("clips")]);
 const ARROWS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
 
 export function listen({ neighbour, flip }) {
@@ -26,7 +28,7 @@ function inPage(event, flip) {
   else if (key === "n") return grid.turn(1);
   else if (key === "p") return grid.turn(-1);
   else if (key === "m" && card) flip(card);
-  else if (ARROWS.has(key) && (card || document.activeElement === document.body)) return grid.move(key);
+  else if (ARROWS.has(key) && (card || NEUTRAL.has(document.activeElement))) return grid.move(key);
   else return false;
   return true;
 }
