@@ -11,7 +11,7 @@ import pathlib
 import posixpath
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from kinetics_tfds.acquire.sources.download import download, outcome_of
 from kinetics_tfds.acquire.store.clip_store import ClipStore
@@ -19,8 +19,7 @@ from kinetics_tfds.annotations.annotation_set import AnnotationSet
 from kinetics_tfds.annotations.names import is_annotation_file
 from kinetics_tfds.annotations.read import possible_files, read_annotations
 from kinetics_tfds.annotations.versions import KineticsVersion
-from kinetics_tfds.clips.inputs import annotation_files
-from kinetics_tfds.clips.listing import list_folder
+from kinetics_tfds.clips.inputs import annotation_files, find_lists
 from kinetics_tfds.errors import AnnotationError
 
 KEPT_IN = "annotations"
@@ -44,7 +43,7 @@ def read_rows(
         scratch = pathlib.Path(folder)
         local = possible_files(version, annotation_files(store.listing(), scratch / "lists"))
         if given:
-            files = _expand(given, scratch)
+            files = find_lists(given)
         elif local:
             return read_annotations(version, local)
         else:
@@ -54,20 +53,6 @@ def read_rows(
             for file in files:
                 _keep(file, version, store, scratch)
         return rows
-
-
-def _expand(given: Iterable[str], scratch: pathlib.Path) -> list[str]:
-    files = []
-    for path in given:
-        path = os.path.expanduser(path)
-        if not os.path.isdir(path):
-            files.append(path)
-            continue
-        found = annotation_files(list_folder(path), scratch)
-        if not found:
-            raise AnnotationError(f"The folder {path!r} holds no annotation file.", "Name the files themselves.")
-        files += found
-    return files
 
 
 def _download(url: str, scratch: pathlib.Path) -> str:
