@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from kinetics_tfds.acquire.config import AcquireConfig
 from kinetics_tfds.acquire.outcome import OutcomeClass
@@ -59,6 +59,13 @@ class Finding:
     next_step: str = ""
 
 
+def _finding_of(level: Level) -> Callable[..., Finding]:
+    return lambda check, what, next_step="": Finding(check, level, what, next_step)
+
+
+_ok, _warning, _failure = map(_finding_of, Level)
+
+
 def examine(
     store: ClipStore, config: AcquireConfig, clips: Sequence[Clip], video: str | None = None
 ) -> Iterator[Finding]:
@@ -94,10 +101,8 @@ def check_write_access(store: ClipStore) -> Finding:
         store.write_hidden("doctor/probe", b"may I write here?")
         store.remove_hidden("doctor")
     except Exception as error:  # buckets' drivers bring their own classes
-        return Finding(
-            "store", Level.FAILURE, f"{store.root} cannot be written: {error}", "Check rights and credentials."
-        )
-    return Finding("store", Level.OK, f"{store.root} can be written")
+        return _failure("store", f"{store.root} cannot be written: {error}", "Check rights and credentials.")
+    return _ok("store", f"{store.root} can be written")
 
 
 def check_state(config: AcquireConfig) -> Finding:
@@ -108,27 +113,23 @@ def check_state(config: AcquireConfig) -> Finding:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        return Finding(
-            "state folder", Level.FAILURE, f"{folder} cannot be written: {error.strerror}", "Set `state` in the config."
-        )
-    return Finding("state folder", Level.OK, f"{folder} keeps this machine's rate limiters")
+        return _failure("state folder", f"{folder} cannot be written: {error.strerror}", "Set `state` in the config.")
+    return _ok("state folder", f"{folder} keeps this machine's rate limiters")
 
 
 def check_space(store: ClipStore, config: AcquireConfig, rows: int) -> Finding:
     if not store.is_local:
-        return Finding("disk", Level.OK, "the store is a bucket; clips in flight lie in the temporary folder")
+        return _ok("disk", "the store is a bucket; clips in flight lie in the temporary folder")
     free = shutil.disk_usage(store.root).free / 1e9
     need = rows * TYPICAL_CLIP_BYTES / 1e9
     seen = (
         f"{free:,.1f} GB free; {rows:,} clips may need about {need:,.0f} GB; the run stops at {config.min_free_gb:g} GB"
     )
     if free < config.min_free_gb:
-        return Finding("disk", Level.FAILURE, seen, "Make room, or lower `min_free_gb`.")
+        return _failure("disk", seen, "Make room, or lower `min_free_gb`.")
     if free < config.min_free_gb + need:
-        return Finding(
-            "disk", Level.WARNING, seen, "The run will stop when the disk is nearly full, and can go on later."
-        )
-    return Finding("disk", Level.OK, seen)
+        return _warning("disk", seen, "The run will stop when the disk is nearly full, and can go on later.")
+    return _ok("disk", seen)
 
 
 def check_ytdlp(today: datetime.date | None = None) -> Finding:
@@ -139,13 +140,11 @@ def check_ytdlp(today: datetime.date | None = None) -> Finding:
     try:
         released = datetime.date(*(int(part) for part in version.split(".")[:3]))
     except (ValueError, TypeError):
-        return Finding("yt-dlp", Level.WARNING, f"version {version} tells no date", "Install a release of yt-dlp.")
+        return _warning("yt-dlp", f"version {version} tells no date", "Install a release of yt-dlp.")
     age = ((today or datetime.date.today()) - released).days
     if age > _OLD_DAYS:
-        return Finding(
-            "yt-dlp", Level.WARNING, f"version {version} is {age} days old", "pip install --upgrade 'yt-dlp[default]'"
-        )
-    return Finding("yt-dlp", Level.OK, f"version {version}, {max(age, 0)} days old")
+        return _warning("yt-dlp", f"version {version} is {age} days old", "pip install --upgrade 'yt-dlp[default]'")
+    return _ok("yt-dlp", f"version {version}, {max(age, 0)} days old")
 
 
 def check_js_runtime(source: YouTube) -> Finding:
@@ -158,11 +157,10 @@ def check_js_runtime(source: YouTube) -> Finding:
         runtime = supported_js_runtimes.value.get(name)
         info = runtime(path=(settings or {}).get("path")).info if runtime is not None else None
         if info is not None and info.supported:
-            return Finding("JavaScript runtime", Level.OK, f"{info.name} {info.version} at {info.path}")
+            return _ok("JavaScript runtime", f"{info.name} {info.version} at {info.path}")
         seen.append(f"{name} {info.version}, too old" if info is not None else f"{name}: not found")
-    return Finding(
+    return _warning(
         "JavaScript runtime",
-        Level.WARNING,
         "; ".join(seen) or "none in the config",
         "Without one YouTube hides playable videos behind a plain 'Video unavailable'. pip install 'yt-dlp[deno]', or "
         "name node 22 or later under `js_runtimes`.",
@@ -171,13 +169,12 @@ def check_js_runtime(source: YouTube) -> Finding:
 
 def check_merging(source: YouTube) -> Finding:
     if "+" not in source.format:
-        return Finding("merging", Level.OK, "picture and sound are brought together here: no ffmpeg program is needed")
+        return _ok("merging", "picture and sound are brought together here: no ffmpeg program is needed")
     place = source.options.get("ffmpeg_location") or shutil.which("ffmpeg")
     if place:
-        return Finding("merging", Level.OK, f"yt-dlp merges with {place}")
-    return Finding(
+        return _ok("merging", f"yt-dlp merges with {place}")
+    return _failure(
         "merging",
-        Level.FAILURE,
         f"the format {source.format!r} asks yt-dlp to merge, and there is no ffmpeg program",
         "Install ffmpeg, or leave `format` at its default.",
     )
@@ -191,21 +188,21 @@ def check_cookies(path: pathlib.Path) -> Finding:
     try:
         jar.load()
     except Exception as error:  # its own errors, and those of the standard library's jar
-        return Finding("cookies", Level.FAILURE, f"{path} cannot be used: {error}", "Export it in Netscape format.")
+        return _failure("cookies", f"{path} cannot be used: {error}", "Export it in Netscape format.")
     wanted = [cookie for cookie in jar if "youtube" in cookie.domain or "google" in cookie.domain]
     fresh = [cookie for cookie in wanted if not cookie.is_expired(int(time.time()))]
     if not fresh:
         seen = f"{path} holds {len(jar)} cookies, none of YouTube that is still good"
-        return Finding("cookies", Level.WARNING, seen, "Export them again from a browser that is signed in.")
-    return Finding("cookies", Level.OK, f"{path} holds {len(fresh)} cookies of YouTube")
+        return _warning("cookies", seen, "Export them again from a browser that is signed in.")
+    return _ok("cookies", f"{path} holds {len(fresh)} cookies of YouTube")
 
 
 def check_plugins(source: YouTube) -> Finding:
     missing = [folder for folder in source.plugin_dirs if folder != "default" and not pathlib.Path(folder).is_dir()]
     if missing:
         seen = f"no such folders: {', '.join(missing)}"
-        return Finding("yt-dlp plugins", Level.FAILURE, seen, "Correct `plugin_dirs`.")
-    return Finding("yt-dlp plugins", Level.OK, ", ".join(source.plugin_dirs) or "none are loaded")
+        return _failure("yt-dlp plugins", seen, "Correct `plugin_dirs`.")
+    return _ok("yt-dlp plugins", ", ".join(source.plugin_dirs) or "none are loaded")
 
 
 def check_po_tokens(source: YouTube) -> Finding:
@@ -214,10 +211,10 @@ def check_po_tokens(source: YouTube) -> Finding:
     given = given.split(",") if isinstance(given, str) else given
     if odd := [token for token in given if not _PO_TOKEN.fullmatch(token)]:
         seen = f"{len(odd)} of {len(given)} tokens of the config are not CLIENT.CONTEXT+TOKEN"
-        return Finding("PO tokens", Level.WARNING, seen, "Write them as docs/acquiring.md shows.")
+        return _warning("PO tokens", seen, "Write them as docs/acquiring.md shows.")
     if given:
         clients = ", ".join(token.partition("+")[0] for token in given)
-        return Finding("PO tokens", Level.OK, f"the config gives some for {clients}; they last for hours to days")
+        return _ok("PO tokens", f"the config gives some for {clients}; they last for hours to days")
     try:
         from yt_dlp.extractor.youtube.pot._registry import _pot_providers  # not public
 
@@ -228,29 +225,29 @@ def check_po_tokens(source: YouTube) -> Finding:
     except (ImportError, AttributeError, KineticsError):
         providers = []
     seen = f"a plugin makes them: {', '.join(providers)}" if providers else "none: clients that need one are left out"
-    return Finding("PO tokens", Level.OK, seen)
+    return _ok("PO tokens", seen)
 
 
 def try_video(source: YouTube, config: AcquireConfig, video: str) -> Finding:
     """Fetches one video within the rate limit, which counts it, and says whether this address is refused."""
-    limiter = rate_limiter_of(source, config, "doctor")
+    limiter = rate_limiter_of(source, config, f"doctor-{time.time_ns()}")
     check = f"{source.name}: try"
     if limiter.waiting_until() > time.time():
-        return Finding(check, Level.WARNING, "nothing was fetched, as the address was asked to stay away")
+        return _warning(check, "nothing was fetched, as the address was asked to stay away")
     unit = Unit(video, (Clip(Split.TRAIN, video, 0.0, 10.0),))
     with tempfile.TemporaryDirectory() as folder, limiter.permit() as began:
         (ended,) = source.fetch(unit, FetchContext(pathlib.Path(folder)))
         if isinstance(ended, Fetched):
             limiter.answered(began)
             size = ended.video.stat().st_size / 1e6
-            return Finding(check, Level.OK, f"{video} was fetched, {size:.1f} MB: this address is not refused")
+            return _ok(check, f"{video} was fetched, {size:.1f} MB: this address is not refused")
         seen = f"{video} was not fetched: {ended.outcome.reason}: {ended.outcome.message}"
         if ended.outcome.outcome_class is OutcomeClass.RUN_LEVEL:
             limiter.refused(ended.outcome, began)
             next_step = "This address is refused. Wait some hours, or use another address, cookies or PO tokens."
         else:
             next_step = "Try a video that plays in a browser: --try=ID; then a newer yt-dlp, a JavaScript runtime."
-    return Finding(check, Level.FAILURE, seen, next_step)
+    return _failure(check, seen, next_step)
 
 
 def check_breaker(source: Source, config: AcquireConfig) -> Finding:
@@ -258,13 +255,11 @@ def check_breaker(source: Source, config: AcquireConfig) -> Finding:
     try:
         until = rate_limiter_of(source, config, "doctor").waiting_until()
     except (OSError, KineticsError) as error:
-        return Finding(
-            source.name, Level.FAILURE, f"its rate limiter cannot be read: {error}", "Set `state` in the config."
-        )
+        return _failure(source.name, f"its rate limiter cannot be read: {error}", "Set `state` in the config.")
     if until > time.time():
         seen = f"asked to be left alone for {format_duration(until - time.time())} more"
-        return Finding(source.name, Level.WARNING, seen, "A run will wait that long by itself.")
-    return Finding(source.name, Level.OK, "no refusal is pending")
+        return _warning(source.name, seen, "A run will wait that long by itself.")
+    return _ok(source.name, "no refusal is pending")
 
 
 def estimate(source: Source, clips: Sequence[Clip]) -> Finding:
@@ -275,6 +270,4 @@ def estimate(source: Source, clips: Sequence[Clip]) -> Finding:
     seconds = least_seconds(units, source.rate_limit)
     limits = source.rate_limit.units_per_hour
     rate = f"{limits:,} an hour" if limits else "no hourly limit"
-    return Finding(
-        source.name, Level.OK, f"{units:,} {word}; {rate}: at least {format_duration(seconds)} from this address"
-    )
+    return _ok(source.name, f"{units:,} {word}; {rate}: at least {format_duration(seconds)} from this address")
