@@ -141,16 +141,18 @@ def test_what_was_written_outlives_a_killed_process(tmp_path):
 
 
 def test_what_is_synced_is_clips_and_not_every_failure(tmp_path, monkeypatch):
-    synced = []
+    synced, now = [], [100.0]
     real = os.fsync
-    with LedgerWriter(open_store(tmp_path)) as writer:
+    with LedgerWriter(open_store(tmp_path), clock=lambda: now[0]) as writer:
+        writer.write([attempt()])
         monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(descriptor), real(descriptor)))
         for number in range(50):
             writer.write([attempt(f"{number:011d}", Reason.PRIVATE)])
-        assert len(synced) <= 5  # the first, and one for each second
-        before = len(synced)
-        writer.write([attempt("stored_____1"[:11])])
-        assert len(synced) == before + 1
+        assert synced == []
+        now[0] += 1.0
+        writer.write([attempt(reason=Reason.PRIVATE)])
+        writer.write([attempt("stored_____")])
+        assert len(synced) == 2
 
 
 def test_threads_of_one_writer(tmp_path):
