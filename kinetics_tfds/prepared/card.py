@@ -106,7 +106,9 @@ def citations(version: KineticsVersion) -> str:
 
 
 def _package_file(version: KineticsVersion, name: str) -> str:
-    return (importlib.resources.files("kinetics_tfds") / version.name / name).read_text(encoding="utf-8")
+    """Returns a file's text; empty where there is none, as there need not be of a dataset that was added."""
+    path = importlib.resources.files("kinetics_tfds") / version.name / name
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _introduction(version: KineticsVersion, prepared: Prepared) -> str:
