@@ -76,6 +76,23 @@ def test_the_program_builds_what_a_local_disk_would_hold(bucket, local, tmp_path
 
 
 @pytest.mark.slow
+def test_the_beam_job_builds_the_same(bucket, local, folder, repo, tmp_path):
+    from beam_pipelines.build import main
+
+    flags = [
+        "--dataset=kinetics600",
+        f"--config={SETTINGS}",
+        "--num_shards=3",
+        f"--runners_file={repo}/configs/runners/local.yaml",
+    ]
+    assert main([*flags, "--manual_dir=gs://bucket/clips", "--data_dir=gs://bucket/job"]) == 0
+    assert dataset(bucket, "job") == local
+    assert main([*flags, f"--manual_dir={folder.root}", f"--data_dir={tmp_path}"]) == 0
+    data_path = tmp_path / "kinetics600" / "tiny" / "1.0.0"
+    assert {path.name: path.read_bytes() for path in data_path.iterdir()} == local
+
+
+@pytest.mark.slow
 def test_a_killed_build_goes_on(bucket, local, tmp_path):
     """Killed as soon as one shard is finished; no shard is written twice."""
     shard = "second/kinetics600/tiny/1.0.0/kinetics600-"
@@ -165,7 +182,7 @@ def check_error_at(number, status, bucket, staged, local):
     bucket.remove(f"{data_dir}/")
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("share", [0.4, 0.8])
 def test_an_error_in_the_finish_loses_nothing(share, bucket, staged, local, requests_of_a_finish):
     check_error_at(round(share * requests_of_a_finish), 403, bucket, staged, local)
 
@@ -217,6 +234,7 @@ def test_two_builds_in_one_bucket(bucket, local):
     assert [name for name in bucket.generations("twice/") if ".staging" in name] == []
 
 
+@pytest.mark.slow
 def test_overwriting_keeps_the_dataset_until_the_new_one_is_planned(bucket, local, tmp_path):
     build("gs://bucket/again", "gs://bucket/clips")
     overwrite = tfds.download.GenerateMode.REUSE_CACHE_IF_EXISTS
