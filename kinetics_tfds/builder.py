@@ -1,7 +1,6 @@
 """KineticsBuilder: all that the four datasets share.
 
-TFDS finds, configures and reads the datasets as it does any other; only the writing is ours (see shards/), for which
-the private hook `_generate_splits` is overridden.
+TFDS finds, configures and reads the datasets as it does any other; only the writing is ours (see shards/).
 """
 
 from __future__ import annotations
@@ -16,12 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import tensorflow_datasets as tfds
 from etils import epath
 
-from kinetics_tfds import frame_table
 from kinetics_tfds.annotations.versions import KineticsVersion, get_version
 from kinetics_tfds.config import DEFAULT_CONFIG, NAMED_CONFIGS, VERSION, KineticsConfig
 from kinetics_tfds.errors import ConfigError, show_errors_plainly
 from kinetics_tfds.features import make_features, to_example
-from kinetics_tfds.file_systems import check_data_dir, is_local
+from kinetics_tfds.file_systems import absolute, check_data_dir
 from kinetics_tfds.printable import printable
 from kinetics_tfds.versioned_builder import VersionedBuilder
 
@@ -170,7 +168,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
             earlier.keep_records(staging, plans, identity)
         result = run.run_build(
             staging,
-            write.BuildJob(_absolute(self.data_path), identity.fingerprint, run_id, self.KINETICS, media_root),
+            write.BuildJob(absolute(self.data_path), identity.fingerprint, run_id, self.KINETICS, media_root),
             plans,
             max_failure_rate=self.kinetics_config.max_failure_rate,
             options=download_config.beam_options,
@@ -187,7 +185,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
             return dict(self.predecessor.plans), ""
         inputs = self.find_inputs(dl_manager)
         print(inputs.describe())
-        return self.plan(inputs, download_config), _absolute(inputs.root)
+        return self.plan(inputs, download_config), absolute(inputs.root)
 
     def _commit(
         self, staging: Staging, plans: dict[Split, SplitPlan], identity: BuildIdentity, result: BuildResult
@@ -221,11 +219,7 @@ the official ones are downloaded where there are none. Without clips: --config=s
         ]
         self.info.set_splits(tfds.core.SplitDict(infos))
         shards = {name for info in infos for name in info.filenames}
-        self._checksums.frame_tables = {
-            frame_table.file_name(report.file_name): report.table_sha256
-            for report in result.reports.values()
-            if report.file_name in shards
-        }
+        self._checksums.add_frame_tables(report for report in result.reports.values() if report.file_name in shards)
 
     def _identity(self, plans: dict[Split, SplitPlan], file_format: str) -> BuildIdentity:
         from kinetics_tfds.decode.revision import versions
@@ -251,11 +245,6 @@ the official ones are downloaded where there are none. Without clips: --config=s
             from kinetics_tfds.sample import make_sample
 
             root = epath.Path(dl_manager.download_dir) / "kinetics_sample" / self.KINETICS
-            if not is_local(root):
-                raise ConfigError(
-                    f"The sample's clips are made on a local disk, and {root} is not one.",
-                    "Add --download_dir=FOLDER with a local folder.",
-                )
             make_sample(root, self.KINETICS)
         else:
             root = find_manual_dir(dl_manager)
@@ -305,9 +294,3 @@ the official ones are downloaded where there are none. Without clips: --config=s
                 else:
                     left_out = printable(f"{planned.media.path}: {outcome.reason}: {outcome.detail}")
                     print(f"kinetics: left out {left_out}", file=sys.stderr)
-
-
-def _absolute(path: epath.PathLike) -> str:
-    """Workers may have another working folder."""
-    text = os.fspath(path)
-    return text if "://" in text else os.path.abspath(text)

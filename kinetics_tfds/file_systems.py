@@ -32,6 +32,12 @@ def is_local(path: str | os.PathLike[str]) -> bool:
     return "://" not in os.fspath(path)
 
 
+def absolute(path: str | os.PathLike[str]) -> str:
+    """Returns the path as processes with another working folder find it."""
+    text = os.fspath(path)
+    return os.path.abspath(text) if is_local(text) else text
+
+
 def check_data_dir(path: str | os.PathLike[str]) -> None:
     """Raises ConfigError for a place that TensorFlow cannot read a dataset from."""
     text = os.fspath(path)

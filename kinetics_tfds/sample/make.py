@@ -19,6 +19,7 @@ import numpy as np
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import KineticsVersion, get_version
 from kinetics_tfds.errors import ConfigError
+from kinetics_tfds.file_systems import is_local
 from kinetics_tfds.sample.render import write_video
 from kinetics_tfds.sample.scene import CLASS_MOTIONS, draw_frames
 
@@ -88,9 +89,14 @@ def make_sample(
 
     Raises:
         AnnotationError: an unknown version.
-        ConfigError: too few clips per class.
+        ConfigError: too few clips per class, or a folder that is not local.
     """
     version = get_version(version_name)
+    if not is_local(folder):
+        raise ConfigError(
+            f"The sample's clips are made on a local disk, and {os.fspath(folder)} is not one.",
+            "Add --download_dir=FOLDER with a local folder.",
+        )
     if clips_per_class < 2:
         raise ConfigError(f"clips_per_class is {clips_per_class}.", "Use 2 or more: one to train on, one to validate.")
     folder = pathlib.Path(folder)

@@ -10,12 +10,15 @@ import dataclasses
 import hashlib
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import tensorflow_datasets as tfds
 from etils import epath
 from tensorflow_datasets.core import constants
+
+from kinetics_tfds import frame_table
+from kinetics_tfds.shards.report import ShardReport
 
 FILE_NAME = "SHA256SUMS"
 
@@ -44,8 +47,13 @@ class WriteChecksums(tfds.core.Metadata):
     """Writes the checksums as TFDS writes its description: after all other files, before `dataset_info.json`."""
 
     info: tfds.core.DatasetInfo
-    # Of the tables of frames, by name: a build knows them already, and they lie in another folder than the small files.
-    frame_tables: Mapping[str, str] = {}
+
+    def __init__(self) -> None:
+        self._frame_tables: dict[str, str] = {}
+
+    def add_frame_tables(self, reports: Iterable[ShardReport]) -> None:
+        """Adds the checksums of shards' tables of frames, which lie in another folder than the small files."""
+        self._frame_tables |= {frame_table.file_name(report.file_name): report.table_sha256 for report in reports}
 
     def save_metadata(self, data_dir: Any) -> None:
         """Writes the file; where it exists, only the line of `dataset_info.json`, which TFDS is about to replace."""
@@ -56,7 +64,7 @@ class WriteChecksums(tfds.core.Metadata):
         except DamagedChecksumsError:
             return  # what is damaged stays damaged: writing it anew would hide that
         shards = {name for split in self.info.splits.values() for name in split.filenames}
-        write_checksums(folder, {**(there or _hash_files(folder, shards)), **self.frame_tables, **description})
+        write_checksums(folder, {**(there or _hash_files(folder, shards)), **self._frame_tables, **description})
 
     def load_metadata(self, data_dir: Any) -> None:
         """The file is for verifying; nothing of it belongs to the description."""
