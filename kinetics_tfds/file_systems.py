@@ -150,6 +150,9 @@ def writing(target: epath.Path, scratch: epath.Path | None = None, prefix: str =
 def _upload(local: epath.Path, target: epath.Path) -> None:
     with local.open("rb") as source, target.open("wb") as file:  # `copy` would ask for the target four times first
         shutil.copyfileobj(source, file, 1 << 20)
+    arrived, size = target.stat().length, local.stat().length
+    if arrived != size:
+        raise OSError(errno.EAGAIN, f"{arrived} of {size} bytes arrived")
 
 
 def _rename(temporary: epath.Path, target: epath.Path) -> None:

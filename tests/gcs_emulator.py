@@ -213,6 +213,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
         elif fault is not None:
             self._answer(fault, {}, b'{"error": {"code": %d, "message": "injected"}}' % fault)
+        elif re.fullmatch(r"bytes \*/[1-9*]\d*", self.headers.get("Content-Range", "")):
+            self._answer(308, {}, b"")  # how much of an upload arrived? nothing; fake-gcs-server would end it, empty
         elif self.path.partition("?")[0].endswith("/storageLayout"):
             self._answer(200, {"Content-Type": "application/json"}, b'{"hierarchicalNamespace": {"enabled": false}}')
         else:
