@@ -25,7 +25,7 @@ def make_dataset(dataset: Any, split: str, *, batch_size: int, **choices: Any) -
         split: a split's name, or a part of it in TFDS's notation.
         batch_size: rows of this process, B. Views drawn from one video (`RandomClip(clips=…)`) are rows of their own
             in training, and must divide it.
-        choices: `preset`, `recipe`, `training`, `seed`, `epochs`, `shard` and `classes` of `ClipsInOrder`.
+        choices: `preset`, `recipe`, `training`, `seed`, `epochs`, `shard`, `start` and `classes` of `ClipsInOrder`.
 
     Raises:
         LoaderError: the folder holds no dataset that this project built.

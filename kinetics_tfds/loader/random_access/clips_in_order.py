@@ -45,6 +45,7 @@ class ClipsInOrder:
         epochs: int = 1,
         shard: tuple[int, int] = (0, 1),
         classes: Iterable[str | int] | None = None,
+        start: int = 0,
         encoded: bool = False,
     ) -> None:
         """Opens a split.
@@ -59,6 +60,8 @@ class ClipsInOrder:
             epochs: passes over the split in training.
             shard: (rank, world size).
             classes: names or indices of the classes to keep.
+            start: in training, how many clips all ranks together have read already: goes on with another number of
+                ranks, where a state of the data loader does not fit.
             encoded: items hold `views`, a list of `EncodedView`, in the place of `video`: for decoding on a device.
 
         Raises:
@@ -79,7 +82,7 @@ class ClipsInOrder:
         source = ClipSource(dataset, split, classes=classes)
         self.reader = ViewReader(source, recipe, seed=seed, training=self.training)
         self.encoded = encoded
-        self.order = EpochOrder(len(source), seed, self.training, epochs if self.training else 1, shard)
+        self.order = EpochOrder(len(source), seed, self.training, epochs if self.training else 1, shard, start)
 
     @property
     def recipe(self) -> Recipe:
@@ -88,8 +91,7 @@ class ClipsInOrder:
 
     def __len__(self) -> int:
         """Returns how many clips this rank reads: the same number on all ranks."""
-        clips, count = self.order.clips, self.order.shard[1]
-        return clips // count * self.order.epochs if self.training else -(-clips // count)
+        return len(self.order) if self.training else -(-self.order.clips // self.order.shard[1])
 
     def __getitem__(self, place: int) -> dict[str, Any]:
         """Returns the clip at a place of this rank's order.
@@ -145,6 +147,7 @@ class ClipsInOrder:
             "recipe": repr(dataclasses.replace(self.recipe, mix=None)),
             "seed": str(order.seed),
             "shard": str(order.shard),
+            "start": str(order.start),
         }
 
 

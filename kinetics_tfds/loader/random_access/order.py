@@ -8,21 +8,22 @@ import numpy as np
 
 from kinetics_tfds.errors import ConfigError
 from kinetics_tfds.loader.randomness import shuffled
-from kinetics_tfds.slices import even_slice
 
 
 @dataclasses.dataclass(frozen=True)
 class EpochOrder:
     """The clips that one host reads, in order: a sequence of (position, epoch).
 
-    Each epoch's order is a permutation of the whole split, of which every host takes an even, contiguous part.
+    Each epoch's order is a permutation of the whole split. Host h of n takes the places h, h + n, h + 2n, … of the
+    epochs' orders laid end to end; rounds that are not whole are left out where clips are shuffled.
 
     Attributes:
         clips: how many the split has.
         seed: 0 to 2**31 - 1.
-        shuffle: a new permutation in each epoch; otherwise the split's own order.
+        shuffle: a new permutation in each epoch; otherwise the split's own order, once.
         epochs: passes over the split.
         shard: index of this host and number of hosts.
+        start: the place to begin at, counted over all hosts: to go on with another number of hosts.
     """
 
     clips: int
@@ -30,6 +31,7 @@ class EpochOrder:
     shuffle: bool = True
     epochs: int = 1
     shard: tuple[int, int] = (0, 1)
+    start: int = 0
 
     def __post_init__(self) -> None:
         index, count = self.shard
@@ -41,19 +43,23 @@ class EpochOrder:
             raise ConfigError(f"seed is {self.seed}.", "Choose 0 to 2**31 - 1.")
         if self.epochs < 1:
             raise ConfigError(f"epochs is {self.epochs}.", "Choose 1 or more.")
-
-    @property
-    def _mine(self) -> range:
-        return even_slice(self.clips, *self.shard)
+        if not 0 <= self.start <= self.clips * self.epochs:
+            raise ConfigError(
+                f"start is {self.start}, but {self.epochs} epochs of {self.clips} clips end before.",
+                "Give the clips read so far by all hosts: steps times the clips in a batch of all of them.",
+            )
 
     def __len__(self) -> int:
-        return len(self._mine) * self.epochs
+        index, count = self.shard
+        left = self.clips * self.epochs - self.start
+        return left // count if self.shuffle else len(range(index, left, count))
 
     def __getitem__(self, place: int) -> tuple[int, int]:
         """Returns (position of the clip in its source, epoch)."""
         if not 0 <= place < len(self):
             raise IndexError(f"place {place} of {len(self)}")
-        epoch, inside = divmod(place, len(self._mine))
+        index, count = self.shard
+        epoch, inside = divmod(self.start + place * count + index, self.clips)
         if not self.shuffle:
-            return self._mine[inside], epoch
-        return int(shuffled(np.int64(self._mine[inside]), self.clips, self.seed, np.int64(epoch))), epoch
+            return inside, epoch
+        return int(shuffled(np.int64(inside), self.clips, self.seed, np.int64(epoch))), epoch

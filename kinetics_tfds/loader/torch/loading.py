@@ -45,7 +45,8 @@ def make_dataloader(
         layout: `NCTHW`, for convolutions in channels-last memory order, or `NTHWC`.
         pin_memory: copies batches to memory that a GPU reads by itself; None: where there is a GPU.
         prefetch: batches that each worker makes ahead.
-        choices: `preset`, `recipe`, `training`, `seed`, `epochs`, `shard`, `classes` and `encoded` of `ClipDataset`.
+        choices: `preset`, `recipe`, `training`, `seed`, `epochs`, `shard`, `start`, `classes` and `encoded` of
+            `ClipDataset`.
 
     Raises:
         LoaderError: the folder holds no dataset that this project built.

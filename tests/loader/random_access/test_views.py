@@ -65,9 +65,21 @@ def test_evaluation_views_are_those_of_tensorflow(built, name):
 
 
 def test_orders_are_checked():
-    for wrong in ({"shard": (2, 2)}, {"seed": -1}, {"epochs": 0}):
+    for wrong in ({"shard": (2, 2)}, {"seed": -1}, {"epochs": 0}, {"start": 11}):
         with pytest.raises(ConfigError):
             EpochOrder(10, **wrong)
     with pytest.raises(IndexError):
         EpochOrder(10, shard=(0, 2))[5]
-    assert sorted(position for shard in range(3) for position, _ in EpochOrder(10, shard=(shard, 3))) == [*range(10)]
+    assert sorted(
+        position for shard in range(3) for position, _ in EpochOrder(10, shuffle=False, shard=(shard, 3))
+    ) == [*range(10)]
+
+
+def test_another_number_of_hosts_goes_on_where_the_first_stopped():
+    whole = list(EpochOrder(10, seed=4, epochs=3))
+    first = [
+        place for step in range(3) for shard in range(4) for place in [EpochOrder(10, 4, True, 3, (shard, 4))[step]]
+    ]
+    parts = [EpochOrder(10, 4, True, 3, (shard, 2), start=12) for shard in range(2)]
+    rest = [part[step] for step in range(len(parts[0])) for part in parts]
+    assert first + rest == whole
