@@ -8,13 +8,14 @@ here is TensorFlow's alone.
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from kinetics_tfds.loader import stateless_random
+from kinetics_tfds.loader import array_images, stateless_random
 
 uint8, int16, int32, int64 = np.uint8, np.int16, np.int32, np.int64
 float32, float64, bool = np.float32, np.float64, np.bool_
@@ -114,6 +115,47 @@ def _hash(text: Any, buckets: int) -> np.int64:
     return np.int64(farmhash.fingerprint64(text) % buckets)
 
 
+def _gather(values: Any, indices: Any, batch_dims: int = 0) -> np.ndarray:
+    if batch_dims:
+        return np.take_along_axis(values, np.asarray(indices)[:, None], axis=1)[:, 0]
+    return np.take(values, indices, axis=0)
+
+
+def _where(condition: Any, x: Any = None, y: Any = None) -> np.ndarray:
+    return np.argwhere(condition) if x is None else np.where(condition, *_alike([x, y]))
+
+
+def _one_hot(indices: Any, depth: int, on_value: float, off_value: float) -> np.ndarray:
+    found = np.asarray(indices)[:, None] == np.arange(depth)
+    return np.where(found, np.float32(on_value), np.float32(off_value))
+
+
+def _scatter(tensor: Any, indices: Any, updates: Any) -> np.ndarray:
+    changed = np.array(tensor)
+    changed[np.asarray(indices)[:, 0]] = updates
+    return changed
+
+
+def _map(function: Callable[..., Any], items: tuple[Any, ...], fn_output_signature: Any) -> np.ndarray:
+    del fn_output_signature
+    return np.stack([function(row) for row in zip(*items, strict=True)])
+
+
+def _bincount(rows: Any, minlength: int, maxlength: int, axis: int) -> np.ndarray:
+    assert axis == -1
+    return np.stack([np.bincount(row, minlength=minlength)[:maxlength] for row in rows]).astype(np.int32)
+
+
+def _cumsum(values: Any, axis: int, exclusive: builtins.bool = False) -> np.ndarray:
+    total = np.cumsum(values, axis, dtype=values.dtype)
+    return total - values if exclusive else total
+
+
+def TensorSpec(shape: Any, dtype: Any) -> Any:  # noqa: N802
+    """Returns TensorFlow's, if it is there to want one."""
+    return _tensorflow("TensorSpec")(shape, dtype) if "tensorflow" in sys.modules else (shape, dtype)
+
+
 cast = _either("cast", lambda x, dtype: np.asarray(x).astype(dtype))
 constant = _either("constant", _array)
 reshape = _either("reshape", lambda tensor, shape: np.reshape(tensor, shape))
@@ -126,11 +168,11 @@ shape = _either("shape", lambda value: np.array(np.shape(value), np.int32))
 size = _either("size", lambda value: np.int32(np.size(value)))
 range = _either("range", _range)
 linspace = _either("linspace", _linspace)
-where = _either("where", lambda condition, x, y: np.where(condition, *_alike([x, y])))
+where = _either("where", _where)
 argmax = _either("argmax", lambda value, axis=0, output_type=np.int64: np.argmax(value, axis).astype(output_type))
 searchsorted = _either("searchsorted", _searchsorted)
 clip_by_value = _either("clip_by_value", lambda value, low, high: np.minimum(np.maximum(value, low), high))
-gather = _either("gather", lambda values, indices: np.take(values, indices, axis=0))
+gather = _either("gather", _gather)
 maximum = _either("maximum", np.maximum)
 minimum = _either("minimum", np.minimum)
 floor = _either("floor", lambda x: np.floor(_array(x)))
@@ -143,7 +185,45 @@ reduce_max = _either("reduce_max", np.max)
 reduce_any = _either("reduce_any", np.any)
 reduce_all = _either("reduce_all", np.all)
 
-math = _Namespace("math", floormod=np.mod, ceil=np.ceil, floor=np.floor)
+reduce_min = _either("reduce_min", np.min)
+reduce_max = _either("reduce_max", np.max)
+reduce_sum = _either("reduce_sum", np.sum)
+cos = _either("cos", lambda x: np.cos(_array(x)))
+sin = _either("sin", lambda x: np.sin(_array(x)))
+cumsum = _either("cumsum", _cumsum)
+convert_to_tensor = _either("convert_to_tensor", lambda value, dtype=None: _array(value, dtype))
+zeros = _either("zeros", lambda shape, dtype=np.float32: np.zeros(shape, dtype))
+zeros_like = _either("zeros_like", np.zeros_like)
+ones = _either("ones", lambda shape, dtype=np.float32: np.ones(shape, dtype))
+one_hot = _either("one_hot", _one_hot)
+identity = _either("identity", lambda value: value)
+repeat = _either("repeat", np.repeat)
+reverse = _either("reverse", lambda value, axis: np.flip(value, axis))
+split = _either("split", lambda value, parts, axis=0: np.split(value, parts, axis))
+transpose = _either("transpose", np.transpose)
+broadcast_to = _either("broadcast_to", np.broadcast_to)
+tensor_scatter_nd_update = _either("tensor_scatter_nd_update", _scatter)
+map_fn = _either("map_fn", _map)
+cond = _either("cond", lambda condition, then, otherwise: then() if condition else otherwise())
+switch_case = _either("switch_case", lambda index, branches: branches[int(index)]())
+
+math = _Namespace("math", floormod=np.mod, ceil=np.ceil, floor=np.floor, bincount=_bincount)
+bitwise = _Namespace(
+    "bitwise",
+    bitwise_and=np.bitwise_and,
+    bitwise_xor=np.bitwise_xor,
+    left_shift=np.left_shift,
+    right_shift=np.right_shift,
+)
+raw_ops = _Namespace("raw_ops", ImageProjectiveTransformV3=array_images.projective_transform)
+image = _Namespace(
+    "image",
+    rgb_to_grayscale=array_images.rgb_to_grayscale,
+    stateless_random_brightness=array_images.random_brightness,
+    stateless_random_contrast=array_images.random_contrast,
+    stateless_random_saturation=array_images.random_saturation,
+    stateless_random_hue=array_images.random_hue,
+)
 random = _Namespace(
     "random",
     stateless_uniform=_stateless_uniform,

@@ -33,11 +33,17 @@ def make_dataset(dataset: Any, split: str, *, batch_size: int, **choices: Any) -
     """
     clips = ClipsInOrder(dataset, split, **choices)
     items = clips.items_per_batch(batch_size)
-    batch = functools.partial(_batch, training=clips.training, size=None if clips.training else batch_size)
+    size = None if clips.training else batch_size
+    batch = functools.partial(_batch, training=clips.training, size=size, **clips.mixing)
     source: Any = clips  # a sequence in all that Grain asks of one
     return grain.MapDataset.source(source).batch(items, drop_remainder=clips.training, batch_fn=batch)
 
 
-def _batch(items: Sequence[dict[str, Any]], *, training: bool, size: int | None) -> dict[str, np.ndarray]:
-    rows = rows_of(items, training=training, size=size)
-    return {**rows, "label": rows["label"].astype(np.int32), "id": np.array(rows["id"], np.bytes_)}
+def _batch(items: Sequence[dict[str, Any]], **choices: Any) -> dict[str, np.ndarray]:
+    rows = rows_of(items, **choices)
+    label = rows["label"]
+    return {
+        **rows,
+        "label": label.astype(np.int32) if label.ndim == 1 else label,
+        "id": np.array(rows["id"], np.bytes_),
+    }

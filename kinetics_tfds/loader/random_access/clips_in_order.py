@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,7 +14,8 @@ from kinetics_tfds.loader.presets import Preset, get_preset
 from kinetics_tfds.loader.random_access.order import EpochOrder
 from kinetics_tfds.loader.random_access.source import ClipSource
 from kinetics_tfds.loader.random_access.views import ViewReader
-from kinetics_tfds.loader.recipe import Recipe
+from kinetics_tfds.loader.randomness import batch_seed
+from kinetics_tfds.loader.recipe import Mix, Recipe
 
 
 class ClipsInOrder:
@@ -138,30 +138,45 @@ class ClipsInOrder:
         return batch_size // rows
 
     @property
+    def mixing(self) -> dict[str, Any]:
+        """What `rows_of` has to know to mix batches."""
+        mix = self.recipe.mix if self.training and not self.encoded else None
+        return {"mix": mix, "num_classes": len(self.reader.source.class_names)}
+
+    @property
     def fingerprint(self) -> dict[str, str]:
         """What a saved state belongs to: it is no use to another pipeline."""
         index, order = self.reader.source.index, self.order
         return {
             "dataset": index.name,
             "clips": hashlib.sha256(index.id.tobytes()).hexdigest()[:16],
-            "recipe": repr(dataclasses.replace(self.recipe, mix=None)),
+            "recipe": repr(self.recipe),
             "seed": str(order.seed),
             "shard": str(order.shard),
             "start": str(order.start),
         }
 
 
-def rows_of(items: Sequence[dict[str, Any]], *, training: bool, size: int | None = None) -> dict[str, Any]:
+def rows_of(
+    items: Sequence[dict[str, Any]],
+    *,
+    training: bool,
+    size: int | None = None,
+    mix: Mix | None = None,
+    num_classes: int = 0,
+) -> dict[str, Any]:
     """Returns the rows of a batch.
 
     Args:
         items: of `ClipsInOrder`.
         training: views become rows; otherwise a row is a video with its views.
         size: rows, to be filled up with padding; None: as many as there are.
+        mix: mixes the batch, which makes labels soft.
+        num_classes: their width.
 
     Returns:
-        `video` uint8 [B, T, H, W, 3] or [B, V, T, H, W, 3], or `views`, lists of `EncodedView`; `label` int64 [B];
-        `id`, a list of B; `mask` bool [B].
+        `video` uint8 [B, T, H, W, 3] or [B, V, T, H, W, 3], or `views`, lists of `EncodedView`; `label` int64 [B], or
+        float32 [B, num_classes] after mixing; `id`, a list of B; `mask` bool [B].
     """
     missing = 0 if size is None else size - len(items)
     if "views" in items[0]:
@@ -173,9 +188,10 @@ def rows_of(items: Sequence[dict[str, Any]], *, training: bool, size: int | None
         pixels = {"video": np.concatenate(videos) if training else np.stack(videos)}
         repeats = len(videos[0]) if training else 1
     ids = [item["id"] for item in items] + [""] * missing
-    return {
+    rows = {
         **pixels,
         "label": np.repeat([item["label"] for item in items] + [UNLABELLED] * missing, repeats),
         "id": [key for key in ids for _ in range(repeats)],
         "mask": np.repeat([item["mask"] for item in items] + [False] * missing, repeats),
     }
+    return rows if mix is None else mix(rows, batch_seed(np.stack([item["seed"] for item in items])), num_classes)

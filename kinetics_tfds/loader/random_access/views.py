@@ -93,7 +93,8 @@ class ViewReader:
             epoch: 0 to 2**31 - 1.
 
         Returns:
-            `video` uint8 [V * C, T, H, W, 3], the crops of one view side by side; `label` int; `id` str.
+            `video` uint8 [V * C, T, H, W, 3], the crops of one view side by side; `label` int; `id` str; `seed` int64
+            [2], for what is drawn for a whole batch.
 
         Raises:
             LoaderError: the clip is damaged.
@@ -113,7 +114,7 @@ class ViewReader:
             crops.append(windows if same else windows[:, view.index])
         seed = self.example_seed(clip, epoch)
         video = self._augmented(np.concatenate(crops) if len(crops) > 1 else crops[0], seed)
-        return {"video": video, "label": clip.label, "id": clip.id}
+        return {"video": video, "label": clip.label, "id": clip.id, "seed": seed}
 
     def example_seed(self, clip: Clip, epoch: int) -> np.ndarray:
         """Returns int64 [2]."""

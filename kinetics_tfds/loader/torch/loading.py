@@ -56,10 +56,10 @@ def make_dataloader(
         raise ConfigError(f"layout is {layout!r}.", "Choose 'NCTHW' or 'NTHWC'.")
     clips = ClipDataset(dataset, split, **choices)
     items = clips.items_per_batch(batch_size)
-    if clips.encoded and (not clips.training or clips.recipe.augment):
+    if clips.encoded and (not clips.training or clips.recipe.augment or clips.recipe.mix):
         raise ConfigError(
-            "Encoded views can be neither augmented on the host nor filled up in evaluation.",
-            "Train with a recipe without `augment`, and change the clips on the device.",
+            "Encoded views can be neither augmented or mixed on the host nor filled up in evaluation.",
+            "Train with a recipe without `augment` and `mix`, and change the clips on the device.",
         )
     workers = len(os.sched_getaffinity(0)) if num_workers is None else num_workers
     return StatefulDataLoader(
@@ -70,14 +70,19 @@ def make_dataloader(
         num_workers=workers,
         prefetch_factor=prefetch if workers else None,
         collate_fn=functools.partial(
-            collate, layout=layout, training=clips.training, size=None if clips.training else batch_size
+            collate, layout=layout, training=clips.training, size=None if clips.training else batch_size, **clips.mixing
         ),
         pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
     )
 
 
 def collate(
-    items: Sequence[dict[str, Any]], *, layout: Layout = "NCTHW", training: bool = True, size: int | None = None
+    items: Sequence[dict[str, Any]],
+    *,
+    layout: Layout = "NCTHW",
+    training: bool = True,
+    size: int | None = None,
+    **mixing: Any,
 ) -> dict[str, Any]:
     """Returns a batch of a `ClipDataset`'s items.
 
@@ -86,8 +91,9 @@ def collate(
         layout: of `video`.
         training: views become rows; otherwise a row is a video with its views.
         size: rows, to be filled up with padding; None: as many as there are.
+        mixing: `ClipDataset.mixing`.
     """
-    rows = rows_of(items, training=training, size=size)
+    rows = rows_of(items, training=training, size=size, **mixing)
     if "video" in rows:
         video = torch.from_numpy(rows["video"])
         rows["video"] = torch.movedim(video, -1, -4) if layout == "NCTHW" else video
