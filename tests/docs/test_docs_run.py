@@ -25,6 +25,8 @@ PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
 # All blocks that no test runs: (page, reason) -> how many. A new one has to be added here, and seen in review.
 NOT_RUN = {
     ("README.md", "`make test` runs this very test, and tests/examples/test_demo.py what `make demo` runs"): 1,
+    ("docs/torch.md", "needs PyTorch: `make test-torch` runs this page"): 3,
+    ("docs/gpu.md", "needs PyTorch: `make test-torch` runs this page"): 1,
 }
 
 
