@@ -149,6 +149,8 @@ def section_step(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     import torchvision  # pyright: ignore[reportMissingImports]
     from video_models import SlowFast
 
+    from kinetics_tfds.loader.gpu import DeviceBatches
+
     models: dict[str, tuple[str, Callable[[], Any]]] = {
         "SlowFast R50": ("32x2", SlowFast),
         "MViTv2-S": ("16x4", lambda: torchvision.models.video.mvit_v2_s(num_classes=400)),
@@ -160,7 +162,7 @@ def section_step(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         kept_ms = _step_ms(step, itertools.repeat(kept), args.seconds)
         yield {"way": "step, kept batch", "model": name, "rule": rule, "batch": args.batch_size, "step_ms": kept_ms}
         for way, batches in (
-            ("step, host", host_batches(args, rule, _CORES, args.batch_size)),
+            ("step, host", DeviceBatches(host_batches(args, rule, _CORES, args.batch_size), device=_DEVICE)),
             ("step, device", device_batches(args, rule, args.batch_size)),
         ):
             taken = _step_ms(step, iter(batches), args.seconds)

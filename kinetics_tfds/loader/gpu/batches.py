@@ -1,4 +1,4 @@
-"""`DeviceBatches`: batches whose frames are decoded on the device while the step before runs."""
+"""`DeviceBatches`: batches that are decoded on the device, or copied to it, while the step before runs."""
 
 from __future__ import annotations
 
@@ -17,29 +17,42 @@ _END = object()
 class DeviceBatches:
     """Iterates over batches on a device.
 
-    The data loader's workers read and choose (`make_dataloader(…, encoded=True)`); a thread decodes on a stream of its
-    own. The place is the data loader's: batches that were decoded ahead are in its state already, so save states of a
-    loader with `ahead=0`.
+    Where the data loader's workers only read and choose (`make_dataloader(…, encoded=True)`), a thread decodes on a
+    stream of its own; where they decode as well, it copies. The place is the data loader's: batches that were taken
+    ahead are in its state already, so save states of a loader with `ahead=0`.
     """
 
-    def __init__(self, batches: Iterable[dict[str, Any]], decoder: WindowDecoder, *, ahead: int = 2) -> None:
+    def __init__(
+        self,
+        batches: Iterable[dict[str, Any]],
+        decoder: WindowDecoder | None = None,
+        *,
+        device: str | torch.device = "cuda",
+        ahead: int = 2,
+    ) -> None:
         """Wraps a data loader.
 
         Args:
-            batches: with `views`, lists of `EncodedView`, in the place of `video`.
-            decoder: what makes `video` of them, uint8 [B, C, T, H, W]; on its device.
-            ahead: batches decoded beyond the one in use; 0: in the caller's thread.
+            batches: of `make_dataloader`.
+            decoder: makes `video`, uint8 [B, C, T, H, W], of encoded views; None: the batches have it.
+            device: where batches are copied to that have it.
+            ahead: batches decoded or copied beyond the one in use; 0: in the caller's thread.
         """
         self._batches = batches
         self._decoder = decoder
+        self._device = device
         self._ahead = ahead
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return self._in_thread() if self._ahead else map(self._decoded, self._batches)
 
     def _decoded(self, batch: dict[str, Any]) -> dict[str, Any]:
-        views = batch.pop("views")
-        return {"video": self._decoder(views), **batch}
+        if self._decoder is not None:
+            return {"video": self._decoder(batch.pop("views")), **batch}
+        return {
+            key: value.to(self._device, non_blocking=True) if isinstance(value, torch.Tensor) else value
+            for key, value in batch.items()
+        }
 
     def _in_thread(self) -> Iterator[dict[str, Any]]:
         ready: queue.Queue[Any] = queue.Queue(self._ahead)
@@ -57,7 +70,9 @@ class DeviceBatches:
                 if decoded is not None:
                     current = torch.cuda.current_stream()
                     current.wait_event(decoded)
-                    batch["video"].record_stream(current)
+                    for value in batch.values():
+                        if isinstance(value, torch.Tensor) and value.is_cuda:
+                            value.record_stream(current)
                 yield batch
         finally:
             stopped.set()

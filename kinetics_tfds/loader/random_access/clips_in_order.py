@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,7 @@ class ClipsInOrder:
         mix = self.recipe.mix if self.training and not self.encoded else None
         return {"mix": mix, "num_classes": len(self.reader.source.class_names)}
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> dict[str, str]:
         """What a saved state belongs to: it is no use to another pipeline."""
         index, order = self.reader.source.index, self.order
@@ -164,6 +165,7 @@ def rows_of(
     size: int | None = None,
     mix: Mix | None = None,
     num_classes: int = 0,
+    empty: Callable[[tuple[int, ...]], np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Returns the rows of a batch.
 
@@ -173,6 +175,7 @@ def rows_of(
         size: rows, to be filled up with padding; None: as many as there are.
         mix: mixes the batch, which makes labels soft.
         num_classes: their width.
+        empty: makes the array that `video` is put together in, uint8 of a shape; None: NumPy.
 
     Returns:
         `video` uint8 [B, T, H, W, 3] or [B, V, T, H, W, 3], or `views`, lists of `EncodedView`; `label` int64 [B], or
@@ -184,9 +187,14 @@ def rows_of(
         repeats = len(pixels["views"]) // len(items)
     else:
         videos = [item["video"] for item in items]
-        videos += [np.zeros_like(videos[0])] * missing
-        pixels = {"video": np.concatenate(videos) if training else np.stack(videos)}
-        repeats = len(videos[0]) if training else 1
+        views, *shape = videos[0].shape
+        whole = (size or len(items), views, *shape)
+        video = np.empty(whole, np.uint8) if empty is None else empty(whole)
+        for row, clip in enumerate(videos):
+            video[row] = clip
+        video[len(videos) :] = 0
+        pixels = {"video": video.reshape(-1, *shape) if training else video}
+        repeats = views if training else 1
     ids = [item["id"] for item in items] + [""] * missing
     rows = {
         **pixels,

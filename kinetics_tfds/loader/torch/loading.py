@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
+import torch.utils.data  # pyright: ignore[reportMissingImports]
 from torchdata.stateful_dataloader import StatefulDataLoader  # pyright: ignore[reportMissingImports]
 
 from kinetics_tfds.errors import ConfigError
@@ -93,8 +96,25 @@ def collate(
         size: rows, to be filled up with padding; None: as many as there are.
         mixing: `ClipDataset.mixing`.
     """
-    rows = rows_of(items, training=training, size=size, **mixing)
+    shared: list[torch.Tensor] = []
+    rows = rows_of(items, training=training, size=size, empty=functools.partial(_empty, shared), **mixing)
     if "video" in rows:
-        video = torch.from_numpy(rows["video"])
-        rows["video"] = torch.movedim(video, -1, -4) if layout == "NCTHW" else video
+        whole = torch.from_numpy(rows["video"])
+        if shared and shared[0].data_ptr() == whole.data_ptr():
+            whole = shared[0].view(whole.shape)
+        rows["video"] = torch.movedim(whole, -1, -4) if layout == "NCTHW" else whole
     return {**rows, "label": torch.from_numpy(rows["label"]), "mask": torch.from_numpy(rows["mask"])}
+
+
+def _empty(shared: list[torch.Tensor], shape: tuple[int, ...]) -> np.ndarray:
+    """Returns uint8, in a worker in the memory that it shares with the trainer: so the batch is not copied there again.
+
+    Args:
+        shared: takes the tensor that holds that memory.
+        shape: of the array.
+    """
+    if torch.utils.data.get_worker_info() is None:
+        return np.empty(shape, np.uint8)
+    storage = torch.UntypedStorage._new_shared(math.prod(shape))
+    shared.append(torch.empty(0, dtype=torch.uint8).set_(storage).view(shape))
+    return shared[0].numpy()

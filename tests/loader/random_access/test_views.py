@@ -23,12 +23,16 @@ RECIPES = {
 }
 
 
-def assert_same_pixels(one, other):
-    """libjpeg-turbo and OpenCV round otherwise than TensorFlow, most of all where a window cuts a block of colours."""
+def assert_same_pixels(one, other, *, augmented=False):
+    """libjpeg-turbo and OpenCV round otherwise than TensorFlow, most of all where a window cuts a block of colours.
+
+    Changes of geometry move the hard edges of these pictures by up to a 32nd of a pixel; posterizing turns
+    one level into sixteen.
+    """
     assert one.shape == other.shape
     difference = np.abs(one.astype(int) - other.astype(int))
-    assert difference.mean() < 0.5
-    assert (difference > 8).mean() < 0.01
+    assert difference.mean() < (3.0 if augmented else 0.5)
+    assert (difference > (40 if augmented else 8)).mean() < (0.05 if augmented else 0.01)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -48,7 +52,7 @@ def test_training_views_are_those_of_tensorflow(built, name, shard):
         clip = reader.read(*place)
         assert [clip["id"].encode()] * rows == batch["id"].tolist()
         assert clip["label"] == batch["label"][0]
-        assert_same_pixels(clip["video"], batch["video"])
+        assert_same_pixels(clip["video"], batch["video"], augmented=bool(recipe.augment))
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -57,9 +57,8 @@ def test_evaluation_gives_every_clip_once_over_all_ranks(built):
             logits = torch.nn.functional.one_hot(batch["label"].clamp(min=0), 5).to(torch.bfloat16).requires_grad_()
             scores.add(logits, batch)
     assert steps == {1}
-    assert scores.result() == {
-        "top1": 1.0, "top5": 1.0, "mean_class": 1.0, "videos": 6, "unlabelled": 0, "skipped": 0,
-    }  # fmt: skip
+    result = scores.result()
+    assert {key: result[key] for key in ("top1", "videos", "unlabelled")} == {"top1": 1.0, "videos": 6, "unlabelled": 0}
 
 
 def test_workers_change_nothing_and_import_no_tensorflow(built):
