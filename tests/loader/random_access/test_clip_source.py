@@ -133,9 +133,10 @@ class _Ranges(http.server.SimpleHTTPRequestHandler):
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        # Before the answer: whoever has it may look at once.
         type(self).sent += len(data)
         type(self).requests.append(f"{path.name} {len(data)}")
+        self.wfile.write(data)
 
     def log_message(self, format, *args):
         pass
