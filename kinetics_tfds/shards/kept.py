@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,6 +34,7 @@ from kinetics_tfds.shards.records import RawRecord, hash_record, link_or_copy, r
 from kinetics_tfds.shards.report import ClipReport, ClipState
 
 _CHECKS_AT_ONCE = 8
+_TABLES_AT_HAND = 8  # two shards are written at once, and each takes records of two or three
 
 _SCHEMA = pa.schema(
     [
@@ -49,6 +51,7 @@ _SCHEMA = pa.schema(
         ("digest", pa.string()),
         ("media_bytes", pa.int64()),
         ("media_digest", pa.string()),
+        ("crc32c", pa.int64()),
     ]
 )
 _PLACE_FIELDS = ("file", "file_records", "offset", "first_frame")
@@ -135,7 +138,7 @@ class KeptClips:
     def __init__(self, file: pq.ParquetFile, media_root: str) -> None:
         self._file = file
         self._media_root = media_root
-        self._tables: dict[str, np.ndarray | None] = {}  # of the last shard that was asked for
+        self._tables: dict[str, np.ndarray | None] = {}  # of the last shards that were asked for
         self._reading = threading.Lock()
         self.earlier = EarlierVersion(**json.loads(file.schema_arrow.metadata[b"earlier"]))
 
@@ -222,7 +225,7 @@ class KeptClips:
             raw = read_record(path, self.earlier.file_format, report.index or 0, clip.offset, report.bytes)
         except OSError as error:
             raw = RawRecord(None, str(error))
-        if raw.data is not None and raw.problem is None and hash_record(raw.data) == report.digest:
+        if raw.data is not None and raw.problem is None and _is_as_built(raw.data, report):
             table = self._table(clip.file)
             rows = None if table is None else table[clip.first_frame : clip.first_frame + report.frames]
             return KeptRecord(report, raw.data, rows)
@@ -235,12 +238,13 @@ class KeptClips:
 
     def _table(self, shard_file: str) -> np.ndarray | None:
         """Returns where the frames of a shard of the earlier version lie, where it has an intact table of them."""
-        tables = self._tables  # another thread may replace it
-        if shard_file not in tables:
-            path = epath.Path(self.earlier.folder) / frame_table.file_name(shard_file)
-            tables = {shard_file: frame_table.read_table(path) if is_intact(path) else None}
-            self._tables = tables
-        return tables[shard_file]
+        with self._reading:
+            if shard_file not in self._tables:
+                while len(self._tables) >= _TABLES_AT_HAND:
+                    self._tables.pop(next(iter(self._tables)))
+                path = epath.Path(self.earlier.folder) / frame_table.file_name(shard_file)
+                self._tables[shard_file] = frame_table.read_table(path) if is_intact(path) else None
+            return self._tables[shard_file]
 
 
 def same_files(media_root: str, clips: Iterable[tuple[PlannedClip, KeptClip]]) -> Iterator[bool]:
@@ -261,6 +265,12 @@ def same_files(media_root: str, clips: Iterable[tuple[PlannedClip, KeptClip]]) -
 
     with concurrent.futures.ThreadPoolExecutor(_CHECKS_AT_ONCE) as threads:
         yield from threads.map(is_same, clips)
+
+
+def _is_as_built(data: bytes, report: ClipReport) -> bool:
+    if report.crc32c:
+        return google_crc32c.value(data) == report.crc32c
+    return hash_record(data) == report.digest  # older manifests
 
 
 def _to_row(clip: KeptClip | None) -> dict[str, Any]:

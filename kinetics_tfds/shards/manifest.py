@@ -33,6 +33,7 @@ SCHEMA = clip_schema(
     ("digest", pa.string()),  # blake2b of the serialised record, 32 hexadecimal digits; empty where there is none
     ("media_bytes", pa.int64()),  # size of the clip's file; 0 where it gave no frames and may do so another time
     ("media_digest", pa.string()),  # of what the file holds (clips.content.read_content); empty likewise
+    ("crc32c", pa.int64()),  # of the serialised record; 0 where there is none
     ("span", pa.string()),  # what the file's name says that it covers; null where no file was looked for
 ).insert(1, pa.field("id", pa.string()))
 _ROWS_AT_ONCE = 20_000

@@ -34,6 +34,7 @@ class ClipReport:
         digest: blake2b of the serialised record, 32 hexadecimal digits.
         media_bytes: size of the clip's file; 0 where a failure may not repeat itself.
         media_digest: of the file's content (`clips.content.read_content`), empty likewise.
+        crc32c: of the serialised record: takes a tenth of its digest's time, for updates.
     """
 
     state: ClipState
@@ -45,6 +46,7 @@ class ClipReport:
     digest: str = ""
     media_bytes: int = 0
     media_digest: str = ""
+    crc32c: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

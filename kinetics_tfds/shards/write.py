@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Generator, Sequence
 
+import google_crc32c
 import numpy as np
 from etils import epath
 from tensorflow_datasets.core import file_adapters, naming
@@ -260,6 +261,7 @@ class ShardWriter:
             digest=hash_record(record),
             media_bytes=content.bytes,
             media_digest=content.digest,
+            crc32c=google_crc32c.value(record),
         )
         return report, record
 
