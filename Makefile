@@ -7,6 +7,8 @@ VENV := .venv
 CLUSTER ?= .cluster
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# What has targets of its own: engines that `make install` does not bring.
+ELSEWHERE := --ignore=tests/browser --ignore=tests/cluster --ignore=tests/loader/torch_loader
 PYTEST := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: help install demo test test-all test-browser test-torch test-cluster lint format bench clean
@@ -20,16 +22,16 @@ demo: $(INSTALLED) ## Build the sample with `tfds build`, load it back, print a 
 	$(BIN)/python examples/demo.py
 
 test: lint ## Lint, and run all tests but the slow ones.
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" $(ELSEWHERE)
 
 test-all: lint ## Lint, and run every test.
-	$(PYTEST)
+	$(PYTEST) $(ELSEWHERE)
 
 test-browser: $(VENV)/.browser ## The page in a real browser; installs Debian's Chromium where it may.
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest tests/browser
 
 test-torch: .venv-torch/.installed ## The tests with PyTorch, in an environment of their own (some gigabytes).
-	TF_CPP_MIN_LOG_LEVEL=3 .venv-torch/bin/python -m pytest tests/loader/torch tests/loader/gpu tests/examples/test_train_torch.py
+	TF_CPP_MIN_LOG_LEVEL=3 .venv-torch/bin/python -m pytest tests/loader/torch_loader tests/loader/gpu tests/examples/test_train_torch.py
 
 test-cluster: $(INSTALLED) ## Beam jobs on other engines, with the image's environments for workers; takes long the first time.
 	$(BIN)/python tests/cluster/install.py $(CLUSTER)
