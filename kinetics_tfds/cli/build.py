@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "build a dataset from the clips you have"
 TAKES_BEAM_OPTIONS = True
+IS_RESUMABLE = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ import argparse
 import importlib
 import importlib.metadata
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -17,13 +18,14 @@ from types import ModuleType
 import argcomplete
 
 from kinetics_tfds.cli import quiet
-from kinetics_tfds.errors import KineticsError, UsageError
+from kinetics_tfds.errors import ConfigError, KineticsError, UsageError
 
 # Each names a module of this package with SUMMARY, add_arguments(parser) and run(args) -> exit code. Where it sets
 # TAKES_BEAM_OPTIONS, run(args, options) gets Beam's options too, None where none are given. Modules are imported when
-# asked for: most commands need no TensorFlow, and none needs another's imports.
+# asked for: most commands need no TensorFlow, and none needs another's imports. Where a module sets IS_RESUMABLE, an
+# error ends with the command that goes on.
 COMMANDS: tuple[str, ...] = (
-    *("build", "plan", "verify", "stats", "inspect", "browse", "export", "prune", "bench"),
+    *("acquire", "build", "plan", "verify", "stats", "inspect", "browse", "export", "prune", "bench"),
     *("coverage", "doctor", "snapshot", "overlap", "diff", "gone"),
 )
 
@@ -88,15 +90,13 @@ def _run(argv: Sequence[str], *, on_beam: bool) -> int:
 
             options = beam_options(args.runners_file, unknown, args.command)
         return module.run(args, options)
-    except UsageError as error:
-        print(f"kinetics {args.command}: {error}", file=sys.stderr)
-        return 2
-    except KineticsError as error:
-        print(f"kinetics {args.command}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"kinetics {args.command}: interrupted; the same command goes on where it was.", file=sys.stderr)
-        return 1
+    except (KineticsError, KeyboardInterrupt) as error:
+        print(f"kinetics {args.command}: {error if str(error) else 'interrupted'}", file=sys.stderr)
+        # What is mistyped would be mistyped again.
+        if getattr(module, "IS_RESUMABLE", False) and not isinstance(error, ConfigError):
+            program = ["python", "-m", f"beam_pipelines.{args.command}"] if on_beam else ["kinetics", args.command]
+            print(f"  To go on: {shlex.join([*program, *argv[1:]])}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
     except BrokenPipeError:
         # Whoever read our output has seen enough (`| head`). Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

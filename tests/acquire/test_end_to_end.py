@@ -16,13 +16,13 @@ import pytest
 from acquire.loopback import Loopback
 from acquire.world import LENGTH, UNITS_PER_HOUR, World, make_world
 
-from beam_pipelines.acquire import INCOMPLETE
 from kinetics_tfds.acquire.ledger.attempt import Attempt
 from kinetics_tfds.acquire.ledger.ledger import read_ledger
 from kinetics_tfds.acquire.outcome import OutcomeClass, Reason
 from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_statuses
 from kinetics_tfds.acquire.store.clip_store import file_digest, open_store
 from kinetics_tfds.annotations.versions import get_version
+from kinetics_tfds.cli.acquire import INCOMPLETE
 from kinetics_tfds.clips.media import Span
 from kinetics_tfds.decode.clip import decode_clip
 from kinetics_tfds.decode.types import DecodeRequest, DecodeSettings

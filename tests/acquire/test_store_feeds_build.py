@@ -12,10 +12,10 @@ from acquire.loopback import Loopback
 from acquire.test_end_to_end import command
 from acquire.world import make_world
 
-from beam_pipelines.acquire import INCOMPLETE
 from kinetics_tfds.acquire.reports.clip_status import ClipStatus, find_statuses
 from kinetics_tfds.acquire.store.clip_store import open_store
 from kinetics_tfds.annotations.versions import get_version
+from kinetics_tfds.cli.acquire import INCOMPLETE
 
 CONFIG = {"name": "tiny", "short_side": 32, "fps": 5, "max_failure_rate": 0}
 

@@ -9,7 +9,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from media import make_video
 
-from beam_pipelines.acquire import FetchShards, main, run_pass
+from beam_pipelines.acquire import main
 from kinetics_tfds.acquire.config import AcquireConfig, RetrySettings
 from kinetics_tfds.acquire.ledger.attempts_by_clip import AttemptsByClip
 from kinetics_tfds.acquire.ledger.ledger import read_ledger
@@ -22,6 +22,7 @@ from kinetics_tfds.acquire.store.clip_store import open_store
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.errors import AcquireError
+from kinetics_tfds.jobs.acquire import FetchShards, run_pass
 
 VERSION = get_version("kinetics600")
 LOCAL = ["--runner=FnApiRunner"]

@@ -18,7 +18,6 @@ import pytest
 from acquire.loopback import Loopback
 from media import make_video
 
-from beam_pipelines.acquire import INCOMPLETE, report
 from kinetics_tfds.acquire.config import AcquireConfig, CutSettings, RetrySettings
 from kinetics_tfds.acquire.ledger.attempt import ledger_table
 from kinetics_tfds.acquire.ledger.ledger import read_ledger
@@ -36,6 +35,7 @@ from kinetics_tfds.acquire.store.clip_store import open_store
 from kinetics_tfds.acquire.store.run_lock import run_lock
 from kinetics_tfds.annotations.clip import Clip, Split
 from kinetics_tfds.annotations.versions import get_version
+from kinetics_tfds.cli.acquire import INCOMPLETE, report
 from kinetics_tfds.errors import AcquireError
 
 VERSION = get_version("kinetics600")
