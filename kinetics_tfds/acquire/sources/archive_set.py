@@ -14,13 +14,14 @@ from kinetics_tfds.acquire.outcome import Outcome, OutcomeClass, Reason
 from kinetics_tfds.acquire.source import FetchContext, Fetched, FetchFailure, PlanContext, Unit, fail_all, group_units
 from kinetics_tfds.acquire.sources.archive_index import Archive, ArchiveIndex, ArchiveLocator
 from kinetics_tfds.acquire.sources.archive_reader import DAMAGE, ArchiveError, Member, NotAnArchiveError, read_members
-from kinetics_tfds.acquire.sources.download import TransferError, outcome_of, raise_if_full
+from kinetics_tfds.acquire.sources.download import outcome_of, raise_if_full
 from kinetics_tfds.acquire.sources.part_downloads import PartDownloads, Reading
 from kinetics_tfds.acquire.sources.pending_clips import PendingClips
 from kinetics_tfds.acquire.sources.web import public_url
 from kinetics_tfds.annotations.clip import Clip
 from kinetics_tfds.annotations.versions import get_version
 from kinetics_tfds.clips.layouts import MediaName, read_name
+from kinetics_tfds.errors import KineticsError
 
 _BLOCK = 1 << 20
 # Where several archives failed, the clips not found may lie in any of them: the most hopeful reason stands.
@@ -94,7 +95,9 @@ class _Reader:
                     break
                 try:
                     yield from self._read(archive, parts)
-                except (TransferError, OSError, *DAMAGE) as error:
+                except KineticsError:
+                    raise
+                except Exception as error:  # whatever a hostile archive does to a library, the others are read
                     raise_if_full(error, self._context.scratch)
                     self._failures.append(_outcome(error, archive, parts.are_sure(archive)))
                     self._context.log(f"an archive failed: {self._failures[-1].reason}: {self._failures[-1].message}")
@@ -106,10 +109,12 @@ class _Reader:
         """Says why the clips that were not found were not."""
         failed = sorted(self._failures, key=lambda outcome: _ORDER.index(outcome.outcome_class))
         outcome = failed[0] if failed else Outcome(Reason.NOT_IN_SOURCE, f"in none of {archives} archives")
-        missing = set(self.wanted.left).difference(self._context.rejected())  # what those failed of is known already
-        yield from fail_all((clip for clip in self.wanted.left if clip in missing - self._broken.keys()), outcome)
-        for clip in missing & self._broken.keys():
-            yield FetchFailure((clip,), self._broken[clip])
+        known = set(self._context.rejected())  # what they failed of was recorded
+        missing = [clip for clip in self.wanted.left if clip not in known]
+        yield from fail_all((clip for clip in missing if clip not in self._broken), outcome)
+        for clip in missing:
+            if clip in self._broken:
+                yield FetchFailure((clip,), self._broken[clip])
 
     def _read(self, archive: Archive, parts: PartDownloads) -> Iterator[Fetched]:
         names = []
