@@ -7,8 +7,8 @@ import io
 import itertools
 import json
 import wave
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from kinetics_tfds.browse.clip_table import SORTS, Query
 from kinetics_tfds.browse.collection import Collection, StoredClip
@@ -16,6 +16,8 @@ from kinetics_tfds.browse.media_file import is_playable
 from kinetics_tfds.errors import BrowseError
 
 MOST_CLIPS = 200  # on one page
+
+T = TypeVar("T")
 
 
 def parse_query(values: Mapping[str, str]) -> Query:
@@ -151,18 +153,21 @@ def parse_mark(body: bytes) -> tuple[str, bool]:
     return youtube_id, marked
 
 
-def pack_frames(record: StoredClip, most: int | None = None) -> bytes:
-    """Returns frames in one piece: their number and their sizes as little-endian uint32, then the JPEG images.
-
-    Args:
-        record: the clip.
-        most: that many, evenly spread over the clip; all of them where None.
-    """
-    frames = record.frames
-    if most is not None and len(frames) > most:
-        frames = [frames[(2 * number + 1) * len(frames) // (2 * most)] for number in range(most)]
+def pack_frames(frames: Sequence[bytes]) -> bytes:
+    """Returns JPEG images in one piece: their number and their sizes as little-endian uint32, then the images."""
     head = [len(frames), *map(len, frames)]
     return b"".join([*(number.to_bytes(4, "little") for number in head), *frames])
+
+
+def spread(items: Sequence[T], most: int) -> Sequence[T]:
+    """Returns at most `most` of the items, the middles of as many equal parts.
+
+    >>> spread("abcdefghij", 3)
+    ['b', 'f', 'i']
+    """
+    if len(items) <= most:
+        return items
+    return [items[(2 * number + 1) * len(items) // (2 * most)] for number in range(most)]
 
 
 def to_wav(record: StoredClip) -> bytes:

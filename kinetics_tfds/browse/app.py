@@ -114,9 +114,10 @@ class _Page:
             return JSONResponse(answers.describe_clip(self._collection, request.query_params.get("key", "")))
 
     def frames(self, request: Request) -> Response:
-        most = _number(request, "most", 0) or None
+        most = _number(request, "most", 0)
         with self._reading:
-            packed = answers.pack_frames(self._record(request), most)
+            frames = self._record(request).frames
+            packed = answers.pack_frames(answers.spread(frames, most) if most else frames)
         return Response(packed, media_type="application/octet-stream")
 
     def audio(self, request: Request) -> Response:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from kinetics_tfds.browse.clip_table import ClipTable
+from kinetics_tfds.planning.plan import PlannedClip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +73,10 @@ class Collection(Protocol):
 
     def alike(self, row: int) -> Sequence[str]:
         """Returns the keys of clips that show the same, as far as that is known."""
+        ...
+
+    def planned(self, row: int) -> PlannedClip | None:
+        """Returns what decodes the clip, its path relative to `place`; None where there is no file, or a record."""
         ...
 
     def media(self, row: int) -> MediaPath | None:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import threading
 
 from kinetics_tfds.annotations.clip import VIDEO_ID
 from kinetics_tfds.annotations.exclude import read_id_list
 from kinetics_tfds.errors import BrowseError
 
-_HEAD = """\
+HEAD = """\
 # Videos marked in `kinetics browse`, one YouTube id per line.
 # To build without them, name this file in a config: {"exclude": ["FILE"]}
 """
+
+
+def default_name(title: str) -> str:
+    """Returns the name of the file of marks of a collection.
+
+    >>> default_name("kinetics600/jpeg256:1.0.0")
+    'kinetics600-jpeg256-1.0.0-marks.txt'
+    """
+    return re.sub(r"[^\w.]+", "-", title).strip("-") + "-marks.txt"
 
 
 class Marks:
@@ -52,7 +62,7 @@ class Marks:
         if not VIDEO_ID.fullmatch(youtube_id):
             raise BrowseError(f"{youtube_id[:80]!r} is no YouTube id.", "Mark a clip of the page.")
         with self._lock:
-            lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else _HEAD.splitlines()
+            lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else HEAD.splitlines()
             kept = [line for line in lines if line.strip() != youtube_id]
             self._write("\n".join([*kept, *([youtube_id] if marked else [])]) + "\n")
             return self.videos()

@@ -20,6 +20,7 @@ from kinetics_tfds.browse.collection import MediaPath, StoredClip
 from kinetics_tfds.inspection.flags import Flag
 from kinetics_tfds.inspection.report import read_inspection
 from kinetics_tfds.parquet import open_parquet
+from kinetics_tfds.planning.plan import PlannedClip
 from kinetics_tfds.prepared.dataset import Prepared, open_prepared
 from kinetics_tfds.shards import manifest
 from kinetics_tfds.shards.records import read_record
@@ -93,6 +94,11 @@ class PreparedDataset:
     def record(self, row: int) -> StoredClip | str | None:
         """Returns the record of a written clip."""
         return self._record(row) if self._index[row] >= 0 else None
+
+    def planned(self, row: int) -> PlannedClip | None:
+        """Returns None: frames are in the records."""
+        del row
+        return None
 
     def media(self, row: int) -> MediaPath | None:
         """Returns None: a dataset does not say where the folder of clips lies."""

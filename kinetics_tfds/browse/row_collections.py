@@ -16,6 +16,8 @@ from kinetics_tfds.annotations.clip import Clip, clip_columns
 from kinetics_tfds.annotations.versions import KineticsVersion
 from kinetics_tfds.browse.clip_table import SCHEMA, ClipTable
 from kinetics_tfds.browse.collection import MediaPath, StoredClip
+from kinetics_tfds.clips.media import MediaFile, Span
+from kinetics_tfds.planning.plan import PlannedClip
 
 
 class _RowCollection:
@@ -45,6 +47,11 @@ class _RowCollection:
         """Returns nothing: only datasets are inspected."""
         del row
         return ()
+
+    def planned(self, row: int) -> PlannedClip | None:
+        """Returns None: a row alone has no file."""
+        del row
+        return None
 
     def media(self, row: int) -> MediaPath | None:
         """Returns None: a row alone has no file."""
@@ -99,6 +106,13 @@ class ClipStoreFiles(_RowCollection):
         attempt = self._statuses[row].attempt
         told = {} if attempt is None else {"message": attempt.message, "sha256": attempt.sha256, "cut": attempt.cut}
         return {**super().row(row), **{name: value for name, value in told.items() if value}}
+
+    def planned(self, row: int) -> PlannedClip | None:
+        """Returns the clip and its file."""
+        path, clip = self._statuses[row].path, self._statuses[row].clip
+        if path is None:
+            return None
+        return PlannedClip(clip, MediaFile(path, Span.WHOLE if path in self._whole_videos else Span.UNKNOWN))
 
     def media(self, row: int) -> MediaPath | None:
         """Returns the clip's file; the browser plays a whole video between the clip's times."""

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
 import shutil
+import threading
+import urllib.parse
 
 import pytest
 from clip_folder import make_clip_folder
 
-from kinetics_tfds.annotations.clip import Split
+from kinetics_tfds.annotations.clip import Clip, Split
+from kinetics_tfds.annotations.exclude import excluded_videos
+from kinetics_tfds.annotations.versions import get_version
+from kinetics_tfds.browse import answers
+from kinetics_tfds.browse.clip_table import SORTS
 from kinetics_tfds.browse.marks import Marks
 from kinetics_tfds.browse.open_collection import open_collection
+from kinetics_tfds.browse.row_collections import VersionRows
+from kinetics_tfds.browse.static_site import ExportLimits, export_site
 from kinetics_tfds.cli.main import main
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -166,3 +176,89 @@ def test_a_store_plays_its_files(tab, tmp_path, marks):
         tab.keyboard.press("Escape")
         tab.select_option("[aria-label=State]", "pending")
         expect_status(tab, "1 clip")
+
+
+@pytest.fixture
+def static_host(tmp_path):
+    """The address of a plain file server, and the folder that it serves under `site`."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/site", tmp_path / "site"
+        server.shutdown()
+
+
+QUESTIONS = (
+    "", "class=zumba", "split=test", "state=missing", "flag=near_duplicate&split=train", "text=.MP4", "text=_0000",
+    *(f"sort={sort}" for sort in SORTS), "sort=longest&state=written", "class=nothing",
+)  # fmt: skip
+
+
+def test_an_export_answers_as_the_server_does(tab, dataset, static_host):
+    address, folder = static_host
+    collection = open_collection(str(dataset))
+    export_site(collection, folder)
+    open_page(tab, address)
+    expect_status(tab, "20 clips")
+    ask = "async ([name, ...values]) => (await import(`${location.href}assets/static_site.js`))[name](...values)"
+    for question in QUESTIONS:
+        query = answers.parse_query(dict(urllib.parse.parse_qsl(question)))
+        assert tab.evaluate(ask, ["counts", question]) == collection.table.count(query)
+        found = tab.evaluate(ask, ["clips", question, "1"])
+        for card in found["clips"]:
+            assert card.pop("has_thumbnails") == (card["state"] == "written")
+        assert found == answers.list_clips(collection, query, frozenset(), 1, 48), question
+
+
+def test_clips_of_an_export_are_looked_at_and_marked(tab, dataset, static_host, tmp_path):
+    address, folder = static_host
+    export_site(open_collection(str(dataset)), folder, ExportLimits(clips=12))
+    open_page(tab, address, "?state=written")
+    expect_status(tab, "12 clips")
+    playwright.expect(tab.locator("#summary")).to_contain_text("This export shows 12 of 20 rows.")
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("m")
+    playwright.expect(tab.locator("#marks-button")).to_contain_text("1 marked")
+    tab.keyboard.press("Enter")
+    playwright.expect(tab.locator("#viewer output")).to_contain_text("frame 1 of 8")
+    playwright.expect(tab.locator("#viewer .links")).to_contain_text("Near-duplicates: ")
+    video = tab.locator("#viewer button.mark").get_attribute("data-video")
+    tab.keyboard.press("Escape")
+    tab.reload()
+    tab.wait_for_selector("html[data-ready=true]")
+    with tab.expect_download() as download:
+        tab.click("#save-marks")
+    assert download.value.suggested_filename == "kinetics600-tiny-1.0.0-marks.txt"
+    download.value.save_as(tmp_path / "marks.txt")
+    assert excluded_videos([str(tmp_path / "marks.txt")]) == {video}
+    tab.click("#marks-button")
+    expect_status(tab, "1 clip")
+    tab.set_viewport_size({"width": 360, "height": 740})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+    assert_accessible(tab)
+
+
+def test_words_of_an_export_stay_words(tab, static_host):
+    address, folder = static_host
+    hostile = "</script><img src=x onerror=alert(1)>"
+    export_site(VersionRows(get_version("kinetics600"), [Clip(Split.TRAIN, hostile, 0, 10, hostile)]), folder)
+    open_page(tab, address)
+    playwright.expect(tab.locator("#grid .title")).to_have_text(hostile)
+    tab.locator("#grid .open").click()
+    playwright.expect(tab.locator("#viewer-title")).to_have_text(hostile)
+    assert tab.locator("img").count() == 0
+
+
+def test_a_store_is_exported_with_pictures_of_its_files(tab, tmp_path, static_host):
+    address, folder = static_host
+    clips = make_clip_folder(tmp_path / "kinetics600" / "clips", {Split.TRAIN: 2}, damaged=1)
+    export_site(open_collection(str(clips.root), version="kinetics600"), folder)
+    open_page(tab, address)
+    playwright.expect(tab.locator("#grid .stage.loaded canvas")).to_have_count(1)
+    playwright.expect(tab.locator("#grid .stage .state")).to_have_text("there")
+    tab.locator("#grid .open:has(canvas)").click()
+    playwright.expect(tab.locator("#viewer output")).to_contain_text("frame 1 of")

@@ -42,7 +42,7 @@ function item(card, source, collection, withClass) {
 
 // Frames where there are some, the video itself in a store, and otherwise what became of the clip.
 function picture(card, source, collection) {
-  if (card.state === "written") return [make("canvas")];
+  if (card.state === "written" || card.has_thumbnails) return [make("canvas")];
   if (card.state === "there" && card.playable) return [make("video", { muted: true, loop: true, playsinline: true, preload: "metadata", tabindex: "-1" })];
   return [make("span", { class: "state" }, stateWords(card, collection)),
           card.reason ? make("span", { class: "reason" }, words(card.reason)) : null];

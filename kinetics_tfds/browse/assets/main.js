@@ -1,7 +1,7 @@
 // Puts the page together: what the address bar says is asked for and shown.
 
 import * as classes from "./classes.js";
-import { count, find, make, words } from "./dom.js";
+import { count, find, make, plural, words } from "./dom.js";
 import * as filters from "./filters.js";
 import * as grid from "./grid.js";
 import { listen } from "./keys.js";
@@ -61,6 +61,7 @@ function summarise() {
     const parts = Object.entries(states).map(([name, rows]) => (name ? `${count(rows)} ${words(name)}` : `${count(rows)} rows`));
     return make("span", { class: "split" }, make("b", {}, words(split)), ` ${parts.join(", ")}`);
   });
+  if (collection.exported < collection.rows) splits.push(make("span", {}, `This export shows ${count(collection.exported)} of ${plural(collection.rows, "row")}.`));
   find("summary").replaceChildren(...splits);
   find("marks-button").title = `Show marked clips only. Marks are kept in ${collection.marks.path}`;
 }

@@ -7,6 +7,7 @@ let marked = new Set();
 let source;
 let complain;
 const toggle = find("marks-button");
+const save = find("save-marks");
 
 export async function begin(from, onTrouble) {
   source = from;
@@ -44,7 +45,17 @@ function draw() {
   for (const each of document.querySelectorAll("button.mark")) paint(each);
   toggle.replaceChildren(icon("flag"), ` ${count(marked.size)} marked`);
   toggle.setAttribute("aria-pressed", String(state.current().marked === "1"));
+  // The server writes a file by itself.
+  save.hidden = !source.marksFile || marked.size === 0;
 }
 
+function download() {
+  const file = source.marksFile();
+  const address = URL.createObjectURL(file);
+  make("a", { href: address, download: file.name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+save.addEventListener("click", download);
 toggle.addEventListener("click", () => state.go({ marked: state.current().marked ? "" : "1" }));
 state.onChange(draw);

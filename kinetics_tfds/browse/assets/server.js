@@ -1,5 +1,7 @@
 // Asks the server that `kinetics browse` runs. static_site.js answers the same questions from the files of an export.
 
+import { unpack } from "./packed_frames.js";
+
 async function ask(path, options) {
   let response;
   try {
@@ -20,20 +22,6 @@ async function ask(path, options) {
 }
 
 const askJson = async (path, options) => (await ask(path, options)).json();
-
-// The number of frames, the size of each, then the JPEG images: see answers.pack_frames.
-function unpack(buffer) {
-  const view = new DataView(buffer);
-  const blobs = [];
-  const length = view.getUint32(0, true);
-  let start = 4 + 4 * length;
-  for (let index = 0; index < length; index += 1) {
-    const end = start + view.getUint32(4 + 4 * index, true);
-    blobs.push(new Blob([new Uint8Array(buffer, start, end - start)], { type: "image/jpeg" }));
-    start = end;
-  }
-  return { length, bitmap: (index) => createImageBitmap(blobs[index]) };
-}
 
 const frames = async (row, most) => unpack(await (await ask(`api/frames/${row}?most=${most}`)).arrayBuffer());
 

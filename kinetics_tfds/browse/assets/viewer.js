@@ -1,6 +1,6 @@
 // The full view of one clip.
 
-import { bytes, count, find, icon, make, words } from "./dom.js";
+import { bytes, count, find, icon, make, plural, words } from "./dom.js";
 import { stateWords } from "./grid.js";
 import * as marks from "./marks.js";
 import { FramesPlayer, VideoPlayer } from "./player.js";
@@ -46,14 +46,17 @@ export async function show(clip, source, collection) {
 
 async function fill(stage, controls, clip, source, collection) {
   const still = () => open === clip.card;
-  if (clip.record) {
+  // An export has a few of the frames only, and their times.
+  const timestamps = clip.thumbnails ?? clip.record?.timestamps;
+  if (timestamps) {
     stage.append(make("p", { class: "quiet" }, "Loading…"));
     const frames = await source.allFrames(clip.card);
     if (!still()) return;
     const canvas = make("canvas", { role: "img", "aria-label": `Frames of ${clip.card.id}` });
-    const audio = clip.record.audio_rate ? make("audio", { src: source.audioAddress(clip.card), preload: "auto" }) : null;
+    const sound = clip.record?.audio_rate ? source.audioAddress(clip.card) : null;
+    const audio = sound ? make("audio", { src: sound, preload: "auto" }) : null;
     stage.replaceChildren(canvas, ...(audio ? [audio] : []));
-    player = new FramesPlayer(canvas, frames, clip.record.timestamps, audio, () => update(controls));
+    player = new FramesPlayer(canvas, frames, timestamps, audio, () => update(controls));
   } else if (clip.media?.playable) {
     const video = make("video", { src: source.mediaAddress(clip.card), playsinline: true, preload: "auto" });
     video.addEventListener("error", () => stage.replaceChildren(message("This browser cannot play the file.", clip.media.name)), { once: true });
@@ -124,13 +127,14 @@ export function toggleSound() {
   player.onChange();
 }
 
-function links({ card, youtube, siblings, alike }) {
+function links({ card, youtube, siblings, alike, thumbnails }) {
   const outside = make("a", { href: youtube, target: "_blank", rel: "noreferrer noopener" }, "Watch on YouTube");
   const groups = [["Other clips of this video", siblings], ["Near-duplicates", alike ?? []]]
     .filter(([, cards]) => cards.length)
     .map(([title, cards]) => make("p", {}, `${title}: `, ...cards.flatMap((each, place) => [place ? ", " : "", clipLink(each)])));
   const file = card.path ? make("p", { class: "file" }, "File: ", make("code", {}, card.path)) : null;
-  return make("div", { class: "links" }, make("p", {}, outside), file, ...groups);
+  const few = thumbnails ? make("p", { class: "quiet" }, `This export has ${plural(thumbnails.length, "small frame")} of the clip.`) : null;
+  return make("div", { class: "links" }, few, make("p", {}, outside), file, ...groups);
 }
 
 const clipLink = (each) => make("a", { href: state.address({ clip: each.key }), onclick: state.follow({ clip: each.key }) }, `${each.split} ${each.id}`);
