@@ -232,6 +232,7 @@ def test_clips_of_an_export_are_looked_at_and_marked(tab, dataset, static_host, 
     playwright.expect(tab.locator("#viewer .links")).to_contain_text("Near-duplicates: ")
     video = tab.locator("#viewer button.mark").get_attribute("data-video")
     tab.keyboard.press("Escape")
+    tab.wait_for_function("() => !location.search.includes('clip=')")
     tab.reload()
     tab.wait_for_selector("html[data-ready=true]")
     with tab.expect_download() as download:
