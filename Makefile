@@ -8,7 +8,7 @@ CLUSTER ?= .cluster
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # What has targets of its own: engines that `make install` does not bring.
-ELSEWHERE := --ignore=tests/browser --ignore=tests/cluster --ignore=tests/loader/torch_loader
+ELSEWHERE := --ignore=tests/browser --ignore=tests/loader/torch_loader
 PYTEST := TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: help install demo test test-all test-browser test-torch test-cluster lint format bench clean
