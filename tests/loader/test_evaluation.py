@@ -24,9 +24,12 @@ def _reference(logits, labels):
     right = {i: order[i, 0] == labels[i] for i in scored}
     among_five = [labels[i] in order[i, :5] for i in scored]
     per_class = [np.mean([right[i] for i in scored if labels[i] == c]) for c in sorted({labels[i] for i in scored})]
+    top1 = np.mean(list(right.values())) if scored else np.nan
+    top5 = np.mean(among_five) if scored else np.nan
     return {
-        "top1": np.mean(list(right.values())) if scored else np.nan,
-        "top5": np.mean(among_five) if scored else np.nan,
+        "top1": top1,
+        "top5": top5,
+        "challenge_error": ((1 - top1) + (1 - top5)) / 2,
         "mean_class": np.mean(per_class) if scored else np.nan,
         "videos": len(scored),
         "unlabelled": len(labels) - len(scored),
