@@ -11,8 +11,9 @@ import pytest
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
 
-# Programs that tests start as processes of their own; collecting doctests would import them.
-collect_ignore_glob = ["*_process.py"]
+# Programs that tests start as processes of their own, and fixtures: collecting doctests would import them, the latter
+# under one name.
+collect_ignore_glob = ["*_process.py", "*conftest.py"]
 
 # Tests import their makers by name: `from media import make_video`.
 sys.path.insert(0, str(REPO / "tests"))
