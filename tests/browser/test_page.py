@@ -47,7 +47,7 @@ def address(dataset, marks):
         yield found
 
 
-def open_page(tab, address, question=""):
+def open_page(address, tab, question=""):
     tab.goto(f"{address}/{question}")
     tab.wait_for_selector("html[data-ready=true]")
     return tab
@@ -61,8 +61,8 @@ def expect_status(tab, text):
     playwright.expect(tab.locator("#status")).to_have_text(text)
 
 
-def test_search_and_filters_hold_in_the_address_bar(tab, address):
-    open_page(tab, address)
+def test_search_and_filters_hold_in_the_address_bar(address, tab):
+    open_page(address, tab)
     expect_status(tab, "20 clips")
     tab.fill("#class-search", "zum")
     playwright.expect(tab.locator("#classes li:visible")).to_have_count(1)
@@ -79,15 +79,15 @@ def test_search_and_filters_hold_in_the_address_bar(tab, address):
     expect_status(tab, in_class)
 
 
-def test_flags_are_filters_and_near_duplicates_are_linked(tab, address):
-    open_page(tab, address, "?flag=near_duplicate")
+def test_flags_are_filters_and_near_duplicates_are_linked(address, tab):
+    open_page(address, tab, "?flag=near_duplicate")
     expect_status(tab, "18 clips")
     tab.locator("#grid .open").first.click()
     playwright.expect(tab.locator("#viewer .links")).to_contain_text("Near-duplicates: ")
 
 
-def test_a_clip_is_played_and_stepped_frame_by_frame(tab, address):
-    open_page(tab, address, "?state=written")
+def test_a_clip_is_played_and_stepped_frame_by_frame(address, tab):
+    open_page(address, tab, "?state=written")
     tab.locator("#grid .open").first.click()
     tab.wait_for_selector("#viewer canvas")
     time = tab.locator("#viewer output")
@@ -108,8 +108,8 @@ def test_a_clip_is_played_and_stepped_frame_by_frame(tab, address):
     tab.wait_for_function("() => !location.search.includes('clip=')")
 
 
-def test_marks_go_into_a_file_that_a_config_takes(tab, address, marks):
-    open_page(tab, address, "?state=written")
+def test_marks_go_into_a_file_that_a_config_takes(address, tab, marks):
+    open_page(address, tab, "?state=written")
     tab.keyboard.press("ArrowRight")
     tab.keyboard.press("m")
     playwright.expect(tab.locator("#marks-button")).to_contain_text("1")
@@ -125,8 +125,8 @@ def test_marks_go_into_a_file_that_a_config_takes(tab, address, marks):
     expect_status(tab, "No clip matches.")
 
 
-def test_the_keyboard_alone(tab, address):
-    open_page(tab, address)
+def test_the_keyboard_alone(address, tab):
+    open_page(address, tab)
     tab.keyboard.press("/")
     assert tab.evaluate("document.activeElement.id") == "class-search"
     tab.keyboard.press("Escape")
@@ -141,13 +141,13 @@ def test_the_keyboard_alone(tab, address):
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_nothing_overflows_and_axe_objects_to_nothing(tab, address, width):
+def test_nothing_overflows_and_axe_objects_to_nothing(address, tab, width):
     tab.set_viewport_size({"width": width, "height": 740})
     for question in ("", "?state=missing"):
-        open_page(tab, address, question)
+        open_page(address, tab, question)
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
         assert_accessible(tab)
-    open_page(tab, address, "?state=written")
+    open_page(address, tab, "?state=written")
     tab.locator("#grid .open").first.click()
     tab.wait_for_selector("#viewer canvas")
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
@@ -169,13 +169,14 @@ def test_a_store_plays_its_files(tab, tmp_path, marks):
 
     folder = make_clip_folder(tmp_path / "kinetics600" / "clips", {Split.TRAIN: 3}, missing=1)
     with serving(open_collection(str(folder.root), version="kinetics600"), marks) as address:
-        open_page(tab, address, "?state=there")
+        open_page(address, tab, "?state=there")
         expect_status(tab, "2 clips")
         tab.locator("#grid .open").first.click()
         tab.wait_for_function("() => document.querySelector('#viewer video')?.readyState >= 2")
         tab.keyboard.press("Escape")
         tab.select_option("[aria-label=State]", "pending")
         expect_status(tab, "1 clip")
+        tab.goto("about:blank")  # before the server ends
 
 
 @pytest.fixture
@@ -198,11 +199,11 @@ QUESTIONS = (
 )  # fmt: skip
 
 
-def test_an_export_answers_as_the_server_does(tab, dataset, static_host):
+def test_an_export_answers_as_the_server_does(dataset, static_host, tab):
     address, folder = static_host
     collection = open_collection(str(dataset))
     export_site(collection, folder)
-    open_page(tab, address)
+    open_page(address, tab)
     expect_status(tab, "20 clips")
     ask = "async ([name, ...values]) => (await import(`${location.href}assets/static_site.js`))[name](...values)"
     for question in QUESTIONS:
@@ -217,11 +218,11 @@ def test_an_export_answers_as_the_server_does(tab, dataset, static_host):
         assert found == expected, question
 
 
-def test_clips_of_an_export_are_looked_at_and_marked(tab, dataset, static_host, tmp_path):
+def test_clips_of_an_export_are_looked_at_and_marked(dataset, static_host, tab, tmp_path):
     address, folder = static_host
     collection = open_collection(str(dataset))
     export_site(collection, folder, ExportLimits(clips=12))
-    open_page(tab, address, "?state=written")
+    open_page(address, tab, "?state=written")
     expect_status(tab, "12 clips")
     playwright.expect(tab.locator("#summary")).to_contain_text("This export shows 12 of 20 rows.")
     tab.keyboard.press("ArrowRight")
@@ -247,22 +248,22 @@ def test_clips_of_an_export_are_looked_at_and_marked(tab, dataset, static_host, 
     assert_accessible(tab)
 
 
-def test_words_of_an_export_stay_words(tab, static_host):
+def test_words_of_an_export_stay_words(static_host, tab):
     address, folder = static_host
     hostile = "</script><img src=x onerror=alert(1)>"
     export_site(VersionRows(get_version("kinetics600"), [Clip(Split.TRAIN, hostile, 0, 10, hostile)]), folder)
-    open_page(tab, address)
+    open_page(address, tab)
     playwright.expect(tab.locator("#grid .title")).to_have_text(hostile)
     tab.locator("#grid .open").click()
     playwright.expect(tab.locator("#viewer-title")).to_have_text(hostile)
     assert tab.locator("img").count() == 0
 
 
-def test_a_store_is_exported_with_pictures_of_its_files(tab, tmp_path, static_host):
+def test_a_store_is_exported_with_pictures_of_its_files(tmp_path, static_host, tab):
     address, folder = static_host
     clips = make_clip_folder(tmp_path / "kinetics600" / "clips", {Split.TRAIN: 2}, damaged=1)
     export_site(open_collection(str(clips.root), version="kinetics600"), folder)
-    open_page(tab, address)
+    open_page(address, tab)
     playwright.expect(tab.locator("#grid .stage.loaded canvas")).to_have_count(1)
     playwright.expect(tab.locator("#grid .stage .state")).to_have_text("there")
     tab.locator("#grid .open:has(canvas)").click()
